@@ -1,0 +1,1 @@
+"""HTTP: events in, what became of them out. Loads neither polars nor torch."""

@@ -1,0 +1,115 @@
+"""What routes ask for: the database, whose key it is, and whether the caller sits at this very machine."""
+
+from ipaddress import ip_address
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from starlette.datastructures import URL
+
+from unspoken.errors import NotAllowed, NotSignedIn
+from unspoken.store import keys
+from unspoken.store.database import reading
+from unspoken.store.keys import Principal
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+def engine(request: Request) -> Engine:
+    """The app's database."""
+    return cast(Engine, request.app.state.engine)
+
+
+Database = Annotated[Engine, Depends(engine)]
+
+
+def bearer(request: Request) -> str | None:
+    """The key of the Authorization header; NotSignedIn when the header holds something else."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, key = header.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise NotSignedIn("The Authorization header must read `Bearer <key>`.")
+    return key.strip()
+
+
+def appender(request: Request, engine: Database) -> Principal:
+    """Who appends events: the header's key, or a write key in the query (`?key=`, for sendBeacon)."""
+    in_header, in_query = bearer(request), request.query_params.get("key")
+    key = in_header or in_query
+    if not key:
+        raise NotSignedIn("Send the project's key as `Authorization: Bearer <key>`, or a write key as `?key=<key>`.")
+    with reading(engine) as session:
+        principal = keys.authenticate(session, key)
+    if principal.role == "research":
+        raise NotAllowed("A research key may not append events; use a write key or a secret key.")
+    if not in_header and principal.role != "write":
+        raise NotAllowed(f"Addresses are logged: send the {principal.role} key in the Authorization header instead.")
+    return principal
+
+
+def holder(request: Request, engine: Database) -> Principal:
+    """Who runs things: a secret or admin key."""
+    return _allowed(_principal(request, engine), "secret", "admin")
+
+
+def viewer(request: Request, engine: Database) -> str | None:
+    """The one project the caller may see; None, all of them, at this machine."""
+    if at_this_machine(request) and "authorization" not in request.headers:
+        return None
+    return _allowed(_principal(request, engine), "secret", "admin").project_id
+
+
+def page_viewer(request: Request, engine: Database) -> str | None:
+    """As `viewer`, for pages, which elsewhere need an admin key."""
+    if at_this_machine(request) and "authorization" not in request.headers:
+        return None
+    return _allowed(_principal(request, engine), "admin").project_id
+
+
+def at_this_machine(request: Request) -> bool:
+    """Whether the app is open to this machine, and the request came from it, directly, under a loopback name.
+
+    The name matters: a hostile page can point its own name at 127.0.0.1 and would then read along (DNS rebinding).
+    """
+    if not request.app.state.local or any(name in request.headers for name in FORWARDED):
+        return False
+    return is_loopback(request.client.host if request.client else "") and is_loopback(_host(request))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means the machine itself."""
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host(request: Request) -> str:
+    try:
+        return URL(f"http://{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _principal(request: Request, engine: Engine) -> Principal:
+    key = bearer(request)
+    if key is None:
+        raise NotSignedIn(
+            "Send a secret or admin key as `Authorization: Bearer <key>`. Without a key this is open only on the "
+            "machine itself, under http://127.0.0.1 or http://localhost, when the server listens there alone."
+        )
+    with reading(engine) as session:
+        return keys.authenticate(session, key)
+
+
+def _allowed(principal: Principal, *roles: str) -> Principal:
+    if principal.role not in roles:
+        raise NotAllowed(f"A {principal.role} key may not do this; it takes a key of role {' or '.join(roles)}.")
+    return principal
+
+
+Appender = Annotated[Principal, Depends(appender)]
+Holder = Annotated[Principal, Depends(holder)]
+Viewer = Annotated[str | None, Depends(viewer)]

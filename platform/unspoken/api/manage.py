@@ -1,0 +1,126 @@
+"""What came in, jobs, models and reports as JSON; and asking for jobs."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+import unspoken
+from unspoken import jobs, migrate
+from unspoken.api.deps import Database, Holder, Viewer
+from unspoken.errors import BadInput, NotFound, Unavailable
+from unspoken.store import models, overview, reports
+from unspoken.store.database import reading, transaction
+from unspoken.store.tables import Base, Job, Report
+
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+Row = TypeVar("Row", Job, Report)
+router = APIRouter()
+
+
+class Asked(BaseModel):
+    """A job to be queued; `arguments` are the job's own."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    """The process answers; nothing else is said."""
+    return {"status": "ok", "version": unspoken.__version__}
+
+
+@router.get("/readyz")
+def ready(engine: Database) -> dict[str, str]:
+    """The database answers and has the tables of this version; otherwise Unavailable says which it is."""
+    found, needed = migrate.current(engine), migrate.head()
+    if found != needed:
+        raise Unavailable(f"The database is at revision {found or 'none'}, not {needed}; run `unspoken migrate`.")
+    return {"status": "ready", "revision": needed}
+
+
+@router.get("/v1/status")
+def status(engine: Database, only: Viewer) -> dict[str, Any]:
+    """What came in, by project."""
+    with reading(engine) as session:
+        found = overview.overviews(session, only)
+    return {"version": unspoken.__version__, "projects": [asdict(project) for project in found]}
+
+
+@router.get("/v1/jobs")
+def list_jobs(
+    engine: Database, only: Viewer, limit: Annotated[int, Query(ge=1, le=500)] = 50
+) -> dict[str, list[dict[str, Any]]]:
+    """Newest first."""
+    with reading(engine) as session:
+        return {"jobs": [_row(job) for job in overview.recent_jobs(session, only, limit)]}
+
+
+@router.get("/v1/jobs/{job_id}")
+def one_job(engine: Database, only: Viewer, job_id: str) -> dict[str, Any]:
+    """State, progress (0 … 1), and the error or the result."""
+    with reading(engine) as session:
+        return _row(_one(session, Job, job_id, only))
+
+
+@router.post("/v1/jobs", status_code=202)
+def ask(engine: Database, principal: Holder, asked: Asked) -> JSONResponse:
+    """Queues a job; asked for twice without arguments while it runs, it is the same one."""
+    if "then" in asked.arguments:
+        raise BadInput("`arguments.then` is not for callers: ask for project.refresh, which runs every step.")
+    with transaction(engine) as session:
+        job = jobs.enqueue(
+            session,
+            asked.name,
+            project_id=principal.project_id,
+            arguments=asked.arguments,
+            dedupe=None if asked.arguments else f"{asked.name}:{principal.project_id}",
+        )
+    return JSONResponse({"id": job, "name": asked.name}, 202, {"Location": f"/v1/jobs/{job}"})
+
+
+@router.get("/v1/models")
+def list_models(engine: Database, only: Viewer) -> dict[str, list[dict[str, Any]]]:
+    """Every reward model, newest first within its project."""
+    with reading(engine) as session:
+        found = [model for each in overview.overviews(session, only) for model in models.listed(session, each.id)]
+        return {"models": [_row(model) for model in found]}
+
+
+@router.get("/v1/reports")
+def list_reports(engine: Database, only: Viewer) -> dict[str, list[dict[str, Any]]]:
+    """Every report, newest first within its project, with the address of its page."""
+    with reading(engine) as session:
+        found = [report for each in overview.overviews(session, only) for report in reports.listed(session, each.id)]
+        return {"reports": [{**_row(report), "page": f"/v1/reports/{report.id}/page"} for report in found]}
+
+
+@router.get("/v1/reports/{report_id}/page")
+def report_page(engine: Database, only: Viewer, report_id: str) -> HTMLResponse:
+    """The report itself, one self-contained page in which no script may run."""
+    with reading(engine) as session:
+        page = Path(_one(session, Report, report_id, only).folder) / "index.html"
+    if not page.is_file():
+        raise NotFound(f"The page of report {report_id} is no longer in its folder; compare again to make a new one.")
+    return HTMLResponse(page.read_bytes(), headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def _one(session: Session, table: type[Row], key: str, only: str | None) -> Row:
+    row = session.get(table, key)
+    if row is None or (only is not None and row.project_id != only):
+        raise NotFound(f"There is no {table.__name__.lower()} with the id {key[:64]!r}.")
+    return row
+
+
+def _row(row: Base) -> dict[str, Any]:
+    """Every column; a folder is a path on the server and stays there."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns if column.key != "folder"}

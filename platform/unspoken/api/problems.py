@@ -1,0 +1,89 @@
+"""Every error as application/problem+json (RFC 9457): what is, what was needed, what to do next."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from unspoken.errors import BadEvent, BadInput, NotSignedIn, TooMany, Unavailable, UnspokenError
+
+log = logging.getLogger(__name__)
+
+
+class RefusedEvents(BadInput):
+    """No event of a request could be taken: `items` says why, each as a problem with its place and id."""
+
+    slug = "bad-event"
+    title = "No event was stored"
+
+    def __init__(self, items: list[dict[str, Any]]) -> None:
+        first, several = items[0], len(items) > 1
+        super().__init__(f"Item {first['item']}: {first['detail']}" + (f" ({len(items)} items.)" if several else ""))
+        self.items = items
+        statuses = {item["status"] for item in items}
+        if len(statuses) == 1:
+            self.status = statuses.pop()
+            self.slug = first["type"].rpartition(":")[2]
+
+
+def problem_type(slug: str) -> str:
+    """The URI that names a kind of problem."""
+    return f"urn:unspoken:problem:{slug}"
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every error as a problem."""
+    app.add_exception_handler(UnspokenError, _known)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def problem(
+    status: int, slug: str, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """The answer for one problem; `more` are its extension members."""
+    body = {"type": problem_type(slug), "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, UnspokenError)  # registered for it alone
+    headers: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    if isinstance(error, TooMany | Unavailable):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NotSignedIn):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, BadEvent):
+        more["field"] = error.field
+    if isinstance(error, RefusedEvents):
+        more = {key: error.items[0][key] for key in ("item", "id", "field")} | {"items": error.items}
+    return problem(error.status, error.slug, error.title, error.detail, headers, **more)
+
+
+def _plain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    detail = f"{request.method} {request.url.path}: {error.detail}."
+    return problem(error.status_code, title.lower().replace(" ", "-"), title, detail, dict(error.headers or {}))
+
+
+def _unfit(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return problem(400, "malformed-body", "The body cannot be read", f"The body is not JSON: {first['msg']}.")
+    field = ".".join(str(part) for part in first["loc"][1:])
+    detail = f"`{field or first['loc'][0]}`: {first['msg'][0].lower()}{first['msg'][1:]}."
+    return problem(422, BadInput.slug, BadInput.title, detail, field=field)
+
+
+def _unknown(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "This is a fault of the server, which has logged it. What was sent was not stored; send it again later."
+    return problem(500, UnspokenError.slug, UnspokenError.title, detail)

@@ -1,0 +1,199 @@
+"""Commands for each stage alone, on files. No stage takes a folder that lacks its manifest.json."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unspoken.cli.show import Progress, ProgressOption, Style, progress
+from unspoken.cli.source import FILE_SECRET, opened
+from unspoken.errors import BadEvent, BadInput
+from unspoken.settings import settings
+
+if TYPE_CHECKING:
+    from unspoken.pairs.recipe import Recipe
+
+
+class Family(StrEnum):
+    """Which labels a model learns from."""
+
+    stated = "stated"
+    revealed = "revealed"
+
+
+DatasetArgument = Annotated[Path, typer.Argument(help="A dataset folder, as `unspoken pairs` writes it.")]
+CacheOption = Annotated[Path | None, typer.Option(help="Where features are kept; in UNSPOKEN_HOME by default.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; UNSPOKEN_DEVICE by default.")]
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="The world folder to write.")],
+    world: Annotated[Path | None, typer.Option(help="world.toml: rates, slopes, ρ. The defaults without it.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same world.")] = 0,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """People who do not exist, whose stated and revealed utilities are known: for checking what a report claims.
+
+    Example: `unspoken simulate --seed 7 --out world`, then `unspoken pairs world --out dataset`.
+    """
+    from unspoken.simulate.config import World, read
+    from unspoken.simulate.world import simulate as make
+
+    with progress(style, "simulating") as show:
+        make(read(world) if world else World(), seed, out, show)
+    typer.echo(f"{out}: world.toml, events.jsonl.gz, truth/. Next: unspoken pairs {out} --out dataset")
+
+
+def pairs(
+    out: Annotated[Path, typer.Option(help="The dataset folder to write.")],
+    source: Annotated[
+        str | None, typer.Argument(help="A world folder, a file .jsonl or .jsonl.gz of events, or chitchat.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="A project of the database, in place of SOURCE.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="How labels are made: chat or chitchat.")] = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """Events to labels, pairs and unpaired answers, with an account of everything that was left out.
+
+    Example: `unspoken pairs world --out dataset`, or `unspoken pairs --project shop --out dataset`.
+    """
+    from unspoken.pairs.folder import write
+
+    if (source is None) == (project is None):
+        raise BadInput("Name either a SOURCE (unspoken pairs world --out dataset) or a --project, not both.")
+    with progress(style, "labelling") as show:
+        built, texts, about = _of_project(project, recipe, show) if project else _of_source(source or "", recipe, show)
+        write(built, texts, out, about)
+    for step in built.funnel:
+        typer.echo(f"{step['step']}: {step['kept']:,} of {step['entered']:,} kept")
+        for drop in step["dropped"]:
+            typer.echo(f"    {drop['count']:,} {drop['reason']}")
+    typer.echo(f"Next: unspoken train {out} --family stated --out stated")
+
+
+def train(
+    dataset: DatasetArgument,
+    family: Annotated[Family, typer.Option(help="stated: votes and ratings; revealed: what people did.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write: a checkpoint that transformers loads.")],
+    base_model: Annotated[
+        str | None, typer.Option(help="minilm, or any Hugging Face name or path; UNSPOKEN_BASE_MODEL by default.")
+    ] = None,
+    device: DeviceOption = None,
+    seed: Annotated[int, typer.Option(help="The same dataset, base model and seed give the same model hash.")] = 0,
+    cache: CacheOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """A reward model of one family: a head on a frozen encoder, trained on people it is not tested on.
+
+    Example: `unspoken train dataset --family revealed --out revealed`.
+    """
+    from unspoken.rewards.train import train as fit
+
+    with progress(style, f"training {family.value}") as show:
+        manifest = fit(
+            dataset,
+            family.value,
+            out,
+            base_model=base_model or settings().base_model,
+            device=device or settings().device,
+            seed=seed,
+            threads=settings().threads,
+            cache=cache or settings().home / "cache",
+            progress=show,
+        )
+    typer.echo(f"{out}: model {manifest['model_hash'][:12]}. Next: unspoken score {out} {dataset} --out scores.parquet")
+
+
+def score(
+    run: Annotated[Path, typer.Argument(help="A run folder, as `unspoken train` writes it.")],
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="The Parquet file to write: message, score.")],
+    device: DeviceOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """What a model thinks of every answer of a dataset. Scores are comparable within a prompt only.
+
+    Example: `unspoken score stated dataset --out scores.parquet`.
+    """
+    from unspoken.rewards.score import score as judge
+
+    with progress(style, "scoring") as show:
+        judge(run, dataset, out, device=device or settings().device, threads=settings().threads, progress=show)
+    typer.echo(f"{out} is written")
+
+
+def report(
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="The report folder to write: index.html and report.json.")],
+    stated: Annotated[Path, typer.Option(help="The run folder of the stated model.")],
+    revealed: Annotated[Path, typer.Option(help="The run folder of the revealed model.")],
+    device: DeviceOption = None,
+    cache: CacheOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """Do what people say and what they do teach the same reward? With intervals, and with "cannot tell".
+
+    Example: `unspoken report dataset --stated stated --revealed revealed --out report`, then open report/index.html.
+    """
+    from unspoken.report.compare import compare
+    from unspoken.report.render import write_report
+
+    with progress(style, "comparing") as show:
+        found = compare(
+            dataset,
+            stated,
+            revealed,
+            cache=cache or settings().home / "cache",
+            device=device or settings().device,
+            threads=settings().threads,
+            progress=show,
+        )
+        write_report(found, out)
+    typer.echo(f"{found['verdict']['label']}: {found['verdict']['sentence']}")
+    typer.echo(f"{out / 'index.html'}")
+
+
+def _of_source(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:
+    from unspoken.events import parse
+    from unspoken.pairs.build import build
+    from unspoken.pairs.texts import texts
+    from unspoken.signals.reading import frames
+
+    source = opened(name)
+    how = _recipe(recipe or source.recipe)
+
+    def parsed() -> Any:
+        for number, item in enumerate(source.events, start=1):
+            try:
+                yield parse(item)
+            except BadEvent as error:
+                raise BadEvent(f"{name}, event {number}: {error.detail}", error.field) from error
+
+    show(0.0, "reading events")
+    messages, events, text_of = frames(parsed(), FILE_SECRET)
+    built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note))
+    return built, texts(messages, text_of, built), source.about
+
+
+def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:
+    from unspoken.pairs.build import build
+    from unspoken.pairs.texts import needed, texts
+    from unspoken.store import database, projects, reading
+
+    with database.reading(database.connect()) as session:
+        project = projects.get(session, name)
+        how = _recipe(recipe or project.recipe)
+        show(0.0, "reading messages and events")
+        messages = reading.read_messages(session, project.id)
+        events = reading.read_events(session, project.id)
+        built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note))
+        text_of = reading.read_texts(session, project.id, needed(messages, built))
+    about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
+    return built, texts(messages, text_of, built), about
+
+
+def _recipe(name: str) -> "Recipe":
+    from unspoken.pairs.recipe import named
+
+    return named(name)

@@ -1,0 +1,96 @@
+"""Features of texts, computed once: a cache by hash of the text (it holds no text), and their reduction."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unspoken.errors import TooLittleData
+from unspoken.rewards import trunk as trunks
+
+COMPONENTS = 64
+Progress = Callable[[float, str], None]
+
+
+def of_texts(
+    texts: pl.DataFrame, trunk: trunks.Trunk, cache: Path | None = None, progress: Progress | None = None
+) -> np.ndarray:
+    """Features of frames.TEXTS in its order, float32, shape (n, hidden); equal texts are encoded once."""
+    keys = [_key(prompt, answer) for prompt, answer in texts.select("prompt", "answer").iter_rows()]
+    file = cache / f"features-{trunk.digest}.npz" if cache else None
+    known = _load(file)
+    missing: dict[bytes, tuple[str, str]] = {}
+    for key, pair in zip(keys, texts.select("prompt", "answer").iter_rows(), strict=True):
+        if key not in known:
+            missing.setdefault(key, (pair[0], pair[1]))
+    if missing:
+        fresh = trunks.encode(trunk, list(missing.values()), progress)
+        known.update(zip(missing, fresh, strict=True))
+        _save(file, known)
+    if not keys:
+        return np.zeros((0, trunk.model.config.hidden_size), dtype=np.float32)
+    return np.stack([known[key] for key in keys])
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """x = (features − mean) @ directions, shape (hidden, k), scaled so that the first component has spread 1.
+
+    `held`: share of the features' variance in the k components.
+    """
+
+    mean: np.ndarray
+    directions: np.ndarray
+    held: float
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Shape (n, k), float64."""
+        reduced: np.ndarray = (features.astype(np.float64) - self.mean) @ self.directions
+        return reduced
+
+
+def reduction(features: np.ndarray, components: int = COMPONENTS) -> Reduction:
+    """Principal components of features of neutral texts; at least twice as many distinct rows as components are needed.
+
+    Each component is scaled to spread 1 (whitened): style, which differs within a prompt, lives in small components,
+    topic in the large ones.
+    """
+    distinct = np.unique(features.astype(np.float64), axis=0)
+    if len(distinct) < 4:
+        raise TooLittleData(
+            f"Only {len(distinct)} different texts are there to reduce features on, and 4 are needed at least. "
+            "Collect more answers, then train again."
+        )
+    mean = distinct.mean(0)
+    _, spread, axes = np.linalg.svd(distinct - mean, full_matrices=False)
+    k = min(components, len(distinct) // 2, int((spread > 1e-6 * spread[0]).sum()))
+    # The sign of a component is arbitrary: fix it, so that the same texts give the same bits.
+    axes = axes[:k] * np.sign(axes[np.arange(k), np.abs(axes[:k]).argmax(1)])[:, None]
+    scale = spread[:k] / np.sqrt(len(distinct) - 1)
+    return Reduction(mean, (axes / scale[:, None]).T, float((spread[:k] ** 2).sum() / (spread**2).sum()))
+
+
+def _key(prompt: str, answer: str) -> bytes:
+    return blake2b(f"{len(prompt)}\x00{prompt}\x00{answer}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _load(file: Path | None) -> dict[bytes, np.ndarray]:
+    if file is None or not file.is_file():
+        return {}
+    with np.load(file) as stored:
+        return dict(zip((bytes(key) for key in stored["keys"]), stored["rows"], strict=True))
+
+
+def _save(file: Path | None, known: dict[bytes, np.ndarray]) -> None:
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    with beside.open("wb") as opened:
+        keys = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, 16)
+        np.savez(opened, keys=keys, rows=np.stack(list(known.values())))
+    beside.replace(file)

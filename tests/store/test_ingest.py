@@ -1,0 +1,186 @@
+"""Events into the tables on both databases: once for ever, in any order, users never in clear."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from unspoken.events import parse
+from unspoken.store.database import connect, reading, transaction
+from unspoken.store.ingest import Receipt, ingest, waiting
+from unspoken.store.tables import Conversation, Event, Message, Parked
+
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def send(engine, project):
+    def send(*items, sent_at=None):
+        with transaction(engine) as session:
+            return ingest(session, project, [parse(item) for item in items], sent_at=sent_at, received_at=NOW)
+
+    return send
+
+
+def count(engine, table):
+    with reading(engine) as session:
+        return session.scalar(select(func.count()).select_from(table))
+
+
+def test_a_repeated_event_is_stored_once(engine, send, make_event):
+    event = make_event("message")
+    assert send(event) == Receipt(stored=1, repeated=0)
+    assert send(event) == Receipt(stored=0, repeated=1)
+    assert send(event | {"text": "something else"}) == Receipt(stored=0, repeated=1)
+    assert count(engine, Event) == count(engine, Message) == 1
+
+
+def test_an_event_that_stands_twice_in_a_batch_is_stored_once(engine, send, make_event):
+    event = make_event("vote")
+    assert send(event, event, make_event("vote")) == Receipt(stored=2, repeated=1)
+    assert count(engine, Event) == 2
+
+
+def test_nothing_is_an_empty_receipt(send):
+    assert send() == Receipt(stored=0, repeated=0)
+
+
+def test_the_same_id_in_two_projects_is_two_events(engine, send, make_event):
+    from unspoken.store import projects
+
+    event = make_event("message")
+    send(event)
+    with transaction(engine) as session:
+        other = projects.create(session, "other")
+        assert ingest(session, other, [parse(event)], sent_at=None, received_at=NOW) == Receipt(stored=1, repeated=0)
+
+
+def test_the_text_stands_in_messages_alone(engine, send, make_event):
+    send(make_event("message", role="assistant", parent="m0", model="tiny", finish="complete", meta={"a": [1]}))
+    with reading(engine) as session:
+        message, event = session.scalars(select(Message)).one(), session.scalars(select(Event)).one()
+    assert (message.text, message.parent, message.model) == ("Where is the station?", "m0", "tiny")
+    assert event.fields == {"role": "assistant", "parent": "m0", "model": "tiny", "finish": "complete", "meta": {"a": [1]}}
+
+
+def test_a_message_told_twice_keeps_its_first_text(engine, send, make_event):
+    told = make_event("message")
+    again = make_event("message")
+    changed = make_event("message", text="Where is the airport?")
+    assert send(told) == Receipt(stored=1, repeated=0)
+    assert send(again) == Receipt(stored=1, repeated=0)
+    assert send(changed) == Receipt(stored=0, repeated=0, conflicts=(changed["id"],))
+    assert send(changed) == Receipt(stored=0, repeated=0, conflicts=(changed["id"],))
+    assert count(engine, Event) == 2
+    with reading(engine) as session:
+        assert session.scalars(select(Message.text)).one() == "Where is the station?"
+
+
+def test_of_two_texts_in_one_batch_the_first_sent_stays(engine, send, make_event):
+    first, second = make_event("message", text="one"), make_event("message", text="two")
+    assert send(first, second) == Receipt(stored=1, repeated=0, conflicts=(second["id"],))
+    with reading(engine) as session:
+        assert session.scalars(select(Message.text)).one() == "one"
+
+
+def test_another_parent_is_a_conflict_and_an_unnamed_one_is_not(send, make_event):
+    send(make_event("message", parent="m0"))
+    assert send(make_event("message")).conflicts == ()
+    assert len(send(make_event("message", parent="m9")).conflicts) == 1
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_events_join_their_message_whatever_came_first(engine, project, send, make_event, order):
+    items = [make_event("message", parent="not yet known"), make_event("vote"), make_event("copy")]
+    for place in order:
+        assert send(items[place]) == Receipt(stored=1, repeated=0)
+    assert count(engine, Parked) == 0
+    with reading(engine) as session:
+        assert waiting(session, project.id) == 0
+
+
+def test_an_event_without_its_message_is_parked_not_refused(engine, project, send, make_event):
+    assert send(make_event("vote"), make_event("view", message="m2"), make_event("share", message=None)).stored == 3
+    with reading(engine) as session:
+        assert waiting(session, project.id) == 2
+    send(make_event("message"))
+    with reading(engine) as session:
+        assert waiting(session, project.id) == 1
+
+
+def test_a_conversation_spans_its_events(engine, send, make_event):
+    send(make_event("vote", at="2026-10-01T12:00:00Z"), make_event("vote", at="2026-10-01T11:00:00Z"))
+    send(make_event("vote", at="2026-10-01T13:00:00Z"))
+    with reading(engine) as session:
+        conversation = session.scalars(select(Conversation)).one()
+        last = session.scalar(select(func.max(Event.seq)))
+    assert (conversation.first_at, conversation.last_at) == (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    assert conversation.touched == last
+
+
+def test_a_clock_that_is_a_day_off_is_corrected_and_kept(engine, send, make_event):
+    send(make_event("vote", at="2026-10-02T11:59:57Z"), sent_at=NOW + timedelta(days=1))
+    with reading(engine) as session:
+        event = session.scalars(select(Event)).one()
+    assert event.occurred_at == NOW - timedelta(seconds=3)
+    assert (event.at, event.sent_at, event.received_at) == (
+        NOW + timedelta(days=1, seconds=-3),
+        NOW + timedelta(days=1),
+        NOW,
+    )
+
+
+def test_users_are_stored_as_hashes(engine, send, make_event):
+    send(make_event("message", user="ann@example.org"), make_event("vote", user="ann@example.org"))
+    with reading(engine) as session:
+        [user] = session.scalars(select(Event.user).distinct())
+        assert session.scalars(select(Message.user)).one() == user
+    assert len(user) == 64
+    assert "ann" not in user
+
+
+def test_a_user_stands_nowhere_in_the_file(sqlite_engine, make_event):
+    from unspoken.store import projects
+
+    with transaction(sqlite_engine) as session:
+        project = projects.create(session, "chat")
+        ingest(session, project, [parse(make_event("message", user="ann@example.org"))], sent_at=None, received_at=NOW)
+    sqlite_engine.dispose()  # writes the log into the file
+    content = Path(sqlite_engine.url.database).read_bytes()
+    assert b"Where is the station?" in content
+    assert b"ann@example" not in content
+
+
+def test_a_batch_of_many_thousands_is_stored(send, make_event):
+    items = [make_event("vote", message=f"m{number}") for number in range(3000)]
+    assert send(*items) == Receipt(stored=3000, repeated=0)
+    assert send(*reversed(items), make_event("vote")) == Receipt(stored=1, repeated=3000)
+
+
+def test_a_transaction_that_fails_leaves_nothing(engine, project, make_event):
+    with pytest.raises(RuntimeError), transaction(engine) as session:
+        ingest(session, project, [parse(make_event("message"))], sent_at=None, received_at=NOW)
+        raise RuntimeError("the process breaks here")
+    assert count(engine, Event) == count(engine, Message) == count(engine, Conversation) == 0
+
+
+def test_the_same_batch_from_eight_at_once_is_stored_once(database_url, engine, project, make_event):
+    items = [make_event("message", message=f"m{n}") for n in range(40)] + [make_event("vote") for _ in range(40)]
+    events = [parse(item) for item in items]
+
+    def send(turn):
+        own = connect(database_url)
+        with transaction(own) as session:
+            mixed = events[turn * 7 :] + events[: turn * 7]
+            receipt = ingest(session, project, mixed, sent_at=None, received_at=NOW)
+        own.dispose()
+        return receipt
+
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(send, range(8)))
+    assert sum(receipt.stored for receipt in receipts) == 80
+    assert sum(receipt.repeated for receipt in receipts) == 7 * 80
+    assert (count(engine, Event), count(engine, Message), count(engine, Parked)) == (80, 40, 0)
