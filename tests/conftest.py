@@ -116,7 +116,7 @@ def project(engine: Engine) -> Project:
 
 def _postgres_database(server: Postgres, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
-    server.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield server.at(name)
     server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -145,7 +145,13 @@ def make_event() -> MakeEvent:
     """Builds events with fresh ids."""
 
     def make(kind: str = "vote", **fields: Any) -> dict[str, Any]:
-        envelope = {"id": str(uuid4()), "kind": kind, "at": "2026-10-01T12:00:00Z", "conversation": "c1", "message": "m1"}
+        envelope = {
+            "id": str(uuid4()),
+            "kind": kind,
+            "at": "2026-10-01T12:00:00Z",
+            "conversation": "c1",
+            "message": "m1",
+        }
         return envelope | OWN.get(kind, {}) | fields
 
     return make

@@ -91,7 +91,9 @@ UNPAIRED: Schema = {
     "message": pl.String,
     "prompt_key": pl.String,  # evaluation compares answers of one key only
     "user": pl.String,  # whose label it is; null when not recorded
-    "people": pl.List(pl.String),  # hashes of everyone in the exchange, sorted: all of them stand on one side of a split
+    "people": pl.List(
+        pl.String
+    ),  # hashes of everyone in the exchange, sorted: all of them stand on one side of a split
     "family": pl.String,
     "rule": pl.String,
     "p": pl.Float64,

@@ -23,8 +23,12 @@ class Settings(BaseSettings):
     sweep_s: float = Field(5.0, gt=0, description="How often lost jobs are looked for.")
     retrain_s: float = Field(3600.0, gt=0, description="How often a project with new events is rebuilt and retrained.")
     threads: int = Field(1, ge=1, description="Compute threads of training and labelling.")
-    device: str = Field("cpu", description="Where models run: cpu, cuda or cuda:N. A device that is absent is an error.")
-    base_model: str = Field("minilm", description="Trunk of the reward models: minilm, or any Hugging Face name or path.")
+    device: str = Field(
+        "cpu", description="Where models run: cpu, cuda or cuda:N. A device that is absent is an error."
+    )
+    base_model: str = Field(
+        "minilm", description="Trunk of the reward models: minilm, or any Hugging Face name or path."
+    )
 
     @property
     def database(self) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from unspoken import lifetime, migrate
@@ -25,7 +25,7 @@ from unspoken.errors import Conflict, Unavailable, UnspokenError
 from unspoken.jobs import broker
 from unspoken.settings import Settings, settings
 from unspoken.store import database
-from unspoken.store.tables import Job
+from unspoken.store.tables import Job, Project
 
 LOOK_S = 0.1
 SHOW_S = 1.0
@@ -106,7 +106,7 @@ def up(say: Say = print) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     with only_one(home), listening(chosen) as door:
         url = f"http://{in_url(chosen.host)}:{door.getsockname()[1]}"
-        _write(home / "up.lock", f"process {os.getpid()}, {url}")
+        (home / "up.lock").write_text(f"process {os.getpid()}, {url}\n")
         engine = database.connect()
         migrate.upgrade(engine)
         broker.check()
@@ -131,23 +131,21 @@ def up(say: Say = print) -> None:
                     say(f"{service.name:<10} {what[service.name]}")
                 say(f"{'home':<10} {home} (logs in {logs})")
                 say("Ctrl-C ends all of it.")
-                _watch(services, Activity(say), engine_session=lambda: Session(engine), ended=end, say=say)
+                _watch(services, engine, end, say)
             finally:
                 stop(services)
     say("Everything has ended.")
 
 
-def _watch(
-    services: list[Service], activity: "Activity", engine_session: Callable[[], Session], ended: list[int], say: Say
-) -> None:
-    shown = time.monotonic()
+def _watch(services: list[Service], engine: Engine, ended: list[int], say: Say) -> None:
+    activity, shown = Activity(say), time.monotonic()
     while not ended:
         for service in services:
             service.look(say)
         if time.monotonic() - shown >= SHOW_S:
             shown = time.monotonic()
             try:
-                with engine_session() as session:
+                with database.reading(engine) as session:
                     activity.show(session)
             except UnspokenError as error:  # the database is away: say so, and keep the services that wait for it
                 say(error.detail)
@@ -164,21 +162,20 @@ class Activity:
 
     def show(self, session: Session) -> None:
         """Say what has changed since the last call; the first call only remembers what is over."""
-        rows = session.scalars(select(Job).order_by(Job.created_at.desc()).limit(50)).all()
-        session.rollback()
+        newest = select(Job, Project.name).outerjoin(Project).order_by(Job.created_at.desc()).limit(50)
+        rows = session.execute(newest).all()
         if self._since is None:
-            self._since = {row.id for row in rows if row.state in ("done", "failed")}
-        for row in reversed(rows):
-            line = _line(row)
+            self._since = {row.id for row, _ in rows if row.state in ("done", "failed")}
+        for row, project in reversed(rows):
+            line = _line(row, project)
             if row.id not in self._since and line != self._seen.get(row.id):
                 self._seen[row.id] = line
                 if line:
                     self._say(line)
 
 
-def _line(job: Job) -> str:
-    family = job.arguments.get("family", "")
-    name = f"{job.name} {family}".strip()
+def _line(job: Job, project: str | None) -> str:
+    name = " ".join(word for word in (project, job.name, job.arguments.get("family")) if word)
     if job.state == "running":
         return f"  {name}: {int(job.progress * 10) * 10} %"
     if job.state == "done":
@@ -227,6 +224,7 @@ def only_one(home: Path) -> Iterator[None]:
                 f"unspoken is already running on {home} ({who}). End it there with Ctrl-C, or choose another home "
                 "with UNSPOKEN_HOME."
             ) from None
+        path.write_text(f"process {os.getpid()}\n")  # what is left of an earlier one says nothing any more
         yield
 
 
@@ -251,10 +249,6 @@ def last_words(log: Path) -> str:
     """The last line with a word in it that a service wrote."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return next((line.strip()[-400:] for line in reversed(lines) if any(map(str.isalnum, line))), "none.")
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text + "\n")
 
 
 def in_url(host: str) -> str:

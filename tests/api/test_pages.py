@@ -1,11 +1,12 @@
 """The page at `/`: readable without script, text escaped, closed to strangers."""
 
 import re
-from pathlib import Path
+import subprocess
+import sys
 
-from unspoken.store import projects, reports
+from unspoken.store import projects
 from unspoken.store.database import transaction
-from unspoken.store.tables import Job
+from unspoken.store.tables import Job, Report
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -13,7 +14,10 @@ HOSTILE = "<script>alert('x')</script>"
 def test_the_page_shows_what_came_in(here, client, make_event, engine, project):
     client.post("/v1/events", json=[make_event("message"), make_event(), make_event("view", message="m9")])
     with transaction(engine) as session:
-        report = reports.record(session, project.id, None, "cannot tell", {"sentence": "Too few labels."}, Path("gone"))
+        report = Report(
+            project_id=project.id, verdict="cannot tell", summary={"sentence": "Too few labels."}, folder=""
+        )
+        session.add(report)
         session.add(Job(project_id=project.id, name="run.train", state="running", progress=0.5, note="head 3 of 6"))
         session.add(Job(project_id=project.id, name="pairs.build", state="failed", error="Nothing to label."))
     answer = here.get("/")
@@ -21,7 +25,7 @@ def test_the_page_shows_what_came_in(here, client, make_event, engine, project):
     said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
     for words in ("chat", "Events 3", "Parked 1", "cannot tell", "Too few labels.", "head 3 of 6", "Nothing to label."):
         assert words in said
-    assert f'href="/v1/reports/{report}/page"' in answer.text
+    assert f'href="/v1/reports/{report.id}/page"' in answer.text
     assert '<meta http-equiv="refresh" content="5">' in answer.text
 
 
@@ -37,7 +41,7 @@ def test_names_and_errors_are_escaped(here, engine):
     with transaction(engine) as session:
         project = projects.create(session, HOSTILE)
         session.add(Job(project_id=project.id, name=HOSTILE, state="failed", error=HOSTILE))
-        reports.record(session, project.id, None, HOSTILE[:64], {"sentence": HOSTILE}, Path("gone"))
+        session.add(Report(project_id=project.id, verdict=HOSTILE, summary={"sentence": HOSTILE}, folder=""))
     assert "<script" not in here.get("/").text
 
 
@@ -66,9 +70,6 @@ def test_strangers_are_told_which_key_is_needed(stranger, key_of):
 
 
 def test_the_collector_loads_neither_polars_nor_torch():
-    import subprocess
-    import sys
-
     code = "import sys, unspoken.api.app; print([name for name in ('polars', 'torch', 'numpy') if name in sys.modules])"
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": ""}
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)

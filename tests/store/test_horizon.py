@@ -94,8 +94,8 @@ def test_numbers_of_erased_events_are_not_given_out_again(engine, write, look):
     assert look(before)[1] == ["b"]
 
 
-@pytest.mark.parametrize("since", [{}, {"transaction": 10**15, "seq": 10**15}, {"of another database": 3}])
-def test_a_horizon_that_says_nothing_here_means_read_everything(engine, write, look, since):
+def test_a_horizon_that_says_nothing_here_means_read_everything(engine, write, look):
     with transaction(engine) as session:
         write(session, "a")
-    assert look(since)[1] == ["a"]
+    for since in ({}, {"transaction": 10**15, "seq": 10**15}, {"of another database": 3}):
+        assert look(since)[1] == ["a"]

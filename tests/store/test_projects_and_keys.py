@@ -26,10 +26,10 @@ def test_a_name_is_given_once(engine, project):
         projects.create(session, "chat")
 
 
-@pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "a\0b"])
-def test_a_name_that_cannot_be_shown_is_refused(engine, name):
-    with pytest.raises(BadInput, match="printable"), transaction(engine) as session:
-        projects.create(session, name)
+def test_a_name_that_cannot_be_shown_is_refused(engine):
+    for name in ("", "x" * 201, "a\nb", "a\0b"):
+        with pytest.raises(BadInput, match="printable"), transaction(engine) as session:
+            projects.create(session, name)
 
 
 def test_eight_who_ensure_a_project_get_the_same(engine):
@@ -61,10 +61,10 @@ def test_only_the_hash_of_a_key_is_stored(engine, project):
     assert plaintext.removeprefix("uns_admin_") not in str(vars(row))
 
 
-@pytest.mark.parametrize("plaintext", ["", "uns_write_wrong", "\0", "\ud800", "é" * 300])
-def test_an_unknown_key_is_refused(engine, plaintext):
-    with reading(engine) as session, pytest.raises(NotSignedIn, match="not known"):
-        keys.authenticate(session, plaintext)
+def test_an_unknown_key_is_refused(engine):
+    for plaintext in ("", "uns_write_wrong", "\0", "\ud800", "é" * 300):
+        with reading(engine) as session, pytest.raises(NotSignedIn, match="not known"):
+            keys.authenticate(session, plaintext)
 
 
 def test_an_unknown_role_and_an_unknown_id_are_refused(engine, project):

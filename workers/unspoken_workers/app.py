@@ -20,7 +20,6 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
     worker_send_task_events=False,
-    worker_hijack_root_logger=True,
     broker_connection_retry_on_startup=True,
     # Tasks run in the main thread, which then cannot answer a broker's own heartbeats; the lease has one of its own.
     broker_heartbeat=0,

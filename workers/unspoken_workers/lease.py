@@ -73,8 +73,8 @@ class Lease:
                 if not jobs.heartbeat(self._engine, self._job.id, self._job.worker, *now):
                     self._lost.set()
                     return
-            except UnspokenError as error:  # the database is away: the lease may still be ours, ask again
-                log.warning("The lease of %s could not be renewed: %s", self._job.id, error.detail)
+            except Exception as error:  # the database is away: the lease may still be ours, ask again
+                log.warning("The lease of %s could not be renewed: %s", self._job.id, error)
                 continue
             renewed, shown = time.monotonic(), now
 
@@ -111,5 +111,5 @@ def perform(job_id: str, work: Work) -> None:
         log.exception("%s %s broke", job.name, job.id)
         jobs.release(engine(), job, f"{type(error).__name__}: {error}")
     else:
-        jobs.finish(engine(), job, result)
-        log.info("%s %s is done", job.name, job.id)
+        kept = jobs.finish(engine(), job, result)
+        log.info("%s %s is done%s", job.name, job.id, "" if kept else ", and another worker has it")

@@ -1,4 +1,4 @@
-"""Reading the body of POST /v1/events: bounded while it comes, bounded again while it is unpacked, then JSON."""
+"""Reading the body of a request: bounded while it comes, bounded again while it is unpacked, then JSON."""
 
 import zlib
 from dataclasses import dataclass
@@ -76,12 +76,7 @@ def decode(body: Body, sent_at: str | None) -> Batch:
 
     Raises MalformedBody (not gzip, not JSON), TooLarge (unpacked, or too many items), BadInput (JSON of another form).
     """
-    limit = settings().max_body_bytes
-    content = (_unpacked(body.content, limit) if body.packed else body.content).removeprefix(b"\xef\xbb\xbf")
-    if body.media == NDJSON:
-        items: Any = [_line(line) for line in content.split(b"\n") if line.strip()]
-    else:
-        items = _json(content)
+    items: Any = _lines(body) if body.media == NDJSON else document(body)
     said: Any = int(sent_at) if sent_at and sent_at.isascii() and sent_at.isdecimal() else sent_at
     if isinstance(items, dict) and "events" in items:
         if surplus := items.keys() - {"events", "sent_at"}:
@@ -94,6 +89,20 @@ def decode(body: Body, sent_at: str | None) -> Batch:
     if len(items) > (most := settings().max_batch_events):
         raise TooLarge(f"{len(items)} events in one request; at most {most} are taken. Send them in several.")
     return Batch(items, None if said is None else _sent_at(said))
+
+
+def document(body: Body) -> Any:
+    """The one JSON value of a body; MalformedBody, TooLarge."""
+    return _json(_plain(body))
+
+
+def _lines(body: Body) -> list[Any]:
+    return [_line(line) for line in _plain(body).split(b"\n") if line.strip()]
+
+
+def _plain(body: Body) -> bytes:
+    content = _unpacked(body.content, settings().max_body_bytes) if body.packed else body.content
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
 def _sent_at(value: object) -> datetime:

@@ -4,13 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 
 import unspoken
 from unspoken import jobs, migrate
+from unspoken.api import bodies
 from unspoken.api.deps import Database, Holder, Viewer
 from unspoken.errors import BadInput, NotFound, Unavailable
 from unspoken.store import models, overview, reports
@@ -73,8 +74,14 @@ def one_job(engine: Database, only: Viewer, job_id: str) -> dict[str, Any]:
 
 
 @router.post("/v1/jobs", status_code=202)
-def ask(engine: Database, principal: Holder, asked: Asked) -> JSONResponse:
+def ask(engine: Database, principal: Holder, body: Annotated[bodies.Body, Depends(bodies.read)]) -> JSONResponse:
     """Queues a job; asked for twice without arguments while it runs, it is the same one."""
+    try:
+        asked = Asked.model_validate(bodies.document(body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise BadInput(f'`{where}`: {first["msg"]}. Send {{"name": "project.refresh"}}, say.') from error
     if "then" in asked.arguments:
         raise BadInput("`arguments.then` is not for callers: ask for project.refresh, which runs every step.")
     with transaction(engine) as session:

@@ -79,4 +79,4 @@ def broker_settings(chosen: Settings) -> dict[str, Any]:
         "control_folder": str(control),
         "polling_interval": 0.05,  # the default of 1 s would be most of a small job's time
     }
-    return common | {"broker_transport_options": options}
+    return common | {"broker_transport": "unspoken.jobs.files:Transport", "broker_transport_options": options}

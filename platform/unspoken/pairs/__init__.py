@@ -1,1 +1,1 @@
-"""From evidence to what a reward model trains on: labels, pairs, unpaired, with lineage and an account of what was dropped."""
+"""From evidence to what a reward model trains on: labels, pairs, unpaired, each with its lineage."""

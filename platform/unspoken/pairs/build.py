@@ -14,6 +14,7 @@ from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe
 from unspoken.pairs.split import with_split
 from unspoken.signals import evidence, siblings
+from unspoken.signals.episodes import STATED_KINDS
 from unspoken.signals.episodes import episodes as make_episodes
 
 CONTINUED_RULE = "continued/1"
@@ -101,9 +102,7 @@ def _revealed(units: pl.DataFrame, acts: pl.DataFrame, recipe: Recipe, funnel: F
     return kept.select("message", "user", pl.lit(evidence.RULE).alias("rule"), "p", "evidence")
 
 
-def _pairs(
-    units: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, funnel: Funnel
-) -> tuple[pl.DataFrame, list[str]]:
+def _pairs(units: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> tuple[pl.DataFrame, list[str]]:
     kept, dropped, kappa = siblings.sibling_pairs(units)
     chained = int((units["siblings"] > 1).sum())
     out = sum(count for _, count in dropped)
@@ -185,26 +184,33 @@ def _one_side(records: pl.DataFrame, name: str, recipe: Recipe, funnel: Funnel) 
 
 
 def _signals(units: pl.DataFrame, events: pl.DataFrame) -> list[dict[str, Any]]:
-    """How often each kind came, and on what share of the answers in question."""
-    kinds = events.filter(pl.col("kind") != "message").group_by("kind").agg(
-        pl.len().alias("events"),
-        pl.col("message").filter(pl.col("message").is_in(units["message"].implode())).n_unique().alias("answers"),
+    """How often each kind came, and how many of the units it speaks of, alone or with their conversation."""
+    acts = events.filter(pl.col("kind") != "message")
+    about = pl.concat(
+        [
+            acts.join(units.select("message"), on="message").select("kind", "message"),
+            acts.filter(pl.col("message").is_null())
+            .join(units.select("conversation", unit="message"), on="conversation")
+            .select("kind", message="unit"),
+        ]
     )
-    rows = [
+    counts = (
+        acts.group_by("kind")
+        .agg(pl.len().alias("events"))
+        .join(about.group_by("kind").agg(pl.col("message").n_unique().alias("answers")), on="kind", how="left")
+    )
+    on = int(units["continued"].sum())
+    rows = [*counts.fill_null(0).sort("kind").iter_rows(), ("wrote again", on, on)]
+    return [
         {
-            "family": "stated" if kind in ("vote", "rating", "choice", "solicit") else "revealed",
+            "family": "stated" if kind in STATED_KINDS else "revealed",
             "signal": kind,
             "events": count,
             "answers": answers,
             "share": answers / max(len(units), 1),
         }
-        for kind, count, answers in kinds.sort("kind").iter_rows()
+        for kind, count, answers in rows
     ]
-    on = int(units["continued"].sum())
-    rows.append(
-        {"family": "revealed", "signal": "wrote again", "events": on, "answers": on, "share": on / max(len(units), 1)}
-    )
-    return rows
 
 
 def _digest(*frames: pl.DataFrame) -> str:

@@ -74,12 +74,15 @@ def read(folder: Path) -> DatasetFolder:
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise MissingRun(
-            f"{folder} is not a finished dataset (it has no manifest.json). Make one: unspoken pairs SOURCE --out {folder}"
+            f"{folder} is not a finished dataset: it has no manifest.json. "
+            f"Make one: unspoken pairs SOURCE --out {folder}"
         )
     manifest = json.loads(manifest_path.read_text())
     if manifest.get("kind") != "dataset":
         raise MissingRun(f"{folder} holds a {manifest.get('kind', 'thing of unknown kind')}, and a dataset was needed.")
-    frames = {name: check(pl.read_parquet(folder / f"{name}.parquet"), schema, name) for name, schema in _FRAMES.items()}
+    frames = {
+        name: check(pl.read_parquet(folder / f"{name}.parquet"), schema, name) for name, schema in _FRAMES.items()
+    }
     return DatasetFolder(
         path=folder,
         recipe=Recipe(**manifest["recipe"]),

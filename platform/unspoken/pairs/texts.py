@@ -42,8 +42,10 @@ def texts(messages: pl.DataFrame, text_of: Mapping[str, str], built: Built) -> p
         *before, own = reversed(list(_path(answer, parent)))
         prompt = "\n".join(text_of.get(message, "") for message in before)[-PROMPT_CHARS:]
         rows.append((answer, prompt, text_of.get(own, ""), answer in neutral))
-    return check(pl.DataFrame(rows, schema=list(TEXTS), orient="row"), TEXTS, "texts") if rows else pl.DataFrame(
-        schema=dict(TEXTS)
+    return (
+        check(pl.DataFrame(rows, schema=list(TEXTS), orient="row"), TEXTS, "texts")
+        if rows
+        else pl.DataFrame(schema=dict(TEXTS))
     )
 
 

@@ -31,7 +31,7 @@ def associations(dataset: DatasetFolder, seed: int = 0) -> list[dict[str, Any]]:
         .join(dataset.acts.select("message", "dwell_z"), on="message")
     )
     random = np.random.default_rng([seed, 4])
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, column in _SIGNALS.items():
         both = overlap.filter(pl.col(column).is_not_null() & pl.col("p_stated").is_not_null())
         signal = both[column].cast(pl.Float64).to_numpy()

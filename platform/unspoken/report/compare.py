@@ -60,7 +60,8 @@ def compare(
     scores = {family: score.on_features(run, space.raw) for family, run in runs.items()}
     missing = [family for family in ("stated", "revealed") if family not in runs]
     if missing:
-        estimate, by_size, why_none = None, [], f"There is no {missing[0]} model: its labels were too few or of one kind."
+        estimate, by_size = None, list[dict[str, Any]]()
+        why_none = f"There is no {missing[0]} model: its labels were too few or of one kind."
     else:
         estimate, by_size, why_none = _estimates(dataset, space, replicates, seed, say)
     reliabilities = [reliability(estimate, family) for family in ("stated", "revealed")] if estimate else []
@@ -92,7 +93,9 @@ def _fitting(dataset: datasets.DatasetFolder, manifests: dict[str, dict[str, Any
         if manifest["family"] != family:
             raise BadInput(f"The run given as --{family} was trained on {manifest['family']} labels.")
         if manifest["dataset"] != dataset.digest:
-            raise BadInput(f"The {family} model was trained on another dataset than the one given; train it on this one.")
+            raise BadInput(
+                f"The {family} model was trained on another dataset than the one given; train it on this one."
+            )
     if len({manifest["trunk"] for manifest in manifests.values()}) > 1:
         raise BadInput("The two models stand on different base models; only models of one base are comparable.")
 

@@ -22,7 +22,7 @@ class Evaluation:
 
 
 def products(scores: np.ndarray, weight: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """c(f, g) for every two of m scores, shape (replicates, m, m), from scores (replicates, E, m), weight (replicates, E).
+    """c(f, g) of every two of m scores, shape (B, m, m), from scores (B, E, m) and weight (B, E).
 
     c(f, g) = Σ_prompt W · mean_{i<j} (f_i − f_j)(g_i − g_j) / Σ_prompt W, the mean over pairs weighted m_i·m_j and
     W = Σ_i m_i: each pair counts 1/(pairs of its answer), so an answer counts once however many stand beside it.

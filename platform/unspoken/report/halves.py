@@ -112,7 +112,7 @@ def checked(
     refits: int = REFITS,
     progress: Progress | None = None,
 ) -> Estimate:
-    """`cheap` with its standard error held against true refits of one split; off by over 10 %, everything is refitted."""
+    """`cheap`, its standard error held against true refits of one split; off by over 10 %, all is refitted."""
     draws = _Draws(stated, revealed, evaluation, refits, 1.0, seed)
     arms = draws.arms(stated, revealed, 0)
     spread = [

@@ -36,9 +36,9 @@ class _TestPairs:
         keys = test["prompt_key"].to_numpy()
         starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.array([], dtype=int)
         random = np.random.default_rng([seed, 5])
-        for rows in np.split(np.arange(len(keys)), starts[1:]):
-            if len(rows) > MOST_PER_PROMPT:
-                rows = np.sort(random.choice(rows, MOST_PER_PROMPT, replace=False))
+        for every in np.split(np.arange(len(keys)), starts[1:]):
+            few = min(len(every), MOST_PER_PROMPT)
+            rows = every if few == len(every) else np.sort(random.choice(every, few, replace=False))
             first, second = np.nonzero(p[rows][:, None] - p[rows][None] >= LEAST_DIFFERENCE)
             better += rows[first].tolist()
             worse += rows[second].tolist()

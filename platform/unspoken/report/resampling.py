@@ -32,7 +32,7 @@ def percentile(values: np.ndarray, *shares: float) -> list[float]:
 
 
 def robust_sd(values: np.ndarray) -> float:
-    """The span of the central 90 % over 3.29: the standard deviation of a normal, and steady for a heavy-tailed ratio."""
+    """The span of the central 90 % over 3.29: a normal's standard deviation, and steady for a heavy-tailed ratio."""
     low, high = percentile(values, 0.05, 0.95)
     return (high - low) / 3.29
 

@@ -14,7 +14,7 @@ ENOUGH_PEOPLE = 300
 
 
 def interval(estimate: Estimate) -> dict[str, float]:
-    """ρ̃ with its 95 % interval and one-sided 95 % bound; widened by t where a half has fewer than 300 effective people."""
+    """ρ̃, its 95 % interval and one-sided 95 % bound; widened by t below 300 effective people per half."""
     low, lower95, high = percentile(estimate.rho_replicates, 0.025, 0.05, 0.975)
     wider = 1.0
     if estimate.people_per_half < ENOUGH_PEOPLE:
@@ -32,7 +32,13 @@ def reliability(estimate: Estimate, family: str) -> dict[str, Any]:
     """r of one family with its bounds; `low5` is what the verdict asks."""
     point, replicates = estimate.reliability(family)
     low, low5, high = percentile(replicates, 0.025, 0.05, 0.975)
-    return {"family": family, "estimate": _finite(point), "low5": _finite(low5), "low": _finite(low), "high": _finite(high)}
+    return {
+        "family": family,
+        "estimate": _finite(point),
+        "low5": _finite(low5),
+        "low": _finite(low),
+        "high": _finite(high),
+    }
 
 
 def too_noisy(reliabilities: list[dict[str, Any]]) -> list[str]:
@@ -51,7 +57,7 @@ def verdict(
     noisy = too_noisy(reliabilities)
     if noisy:
         said = " and ".join(
-            f"{row['family']} {_number(row['estimate'])} (lower 5 % bound {_number(row['low5'])})"
+            f"{row['family']} {number(row['estimate'])} (lower 5 % bound {number(row['low5'])})"
             for row in reliabilities
             if row["family"] in noisy
         )
@@ -63,14 +69,20 @@ def verdict(
             "A gap between two such models would be a number about noise, so none is printed.",
         }
     rho = interval(estimate)
-    gap = {"estimate": 1 - rho["estimate"], "low": 1 - rho["high"], "high": 1 - rho["low"], "upper95": 1 - rho["lower95"]}
+    gap = {
+        "estimate": 1 - rho["estimate"],
+        "low": 1 - rho["high"],
+        "high": 1 - rho["low"],
+        "upper95": 1 - rho["lower95"],
+    }
     label, sentence = _rule(gap)
     return {
         **shared,
         "label": label,
         "sentence": sentence,
-        "reason": f"Preference gap g = 1 − ρ̃ = {_number(gap['estimate'])} [{_number(gap['low'])}, {_number(gap['high'])}]: "
-        f"choosing answers by the revealed score keeps {_share(rho['estimate'])} of what choosing by the stated score gains.",
+        "reason": f"Preference gap g = 1 − ρ̃ = {number(gap['estimate'])} [{number(gap['low'])}, "
+        f"{number(gap['high'])}]: choosing answers by the revealed score keeps {_share(rho['estimate'])} of what "
+        "choosing by the stated score gains.",
         "gap": gap,
         "rho": {key: rho[key] for key in ("estimate", "low", "high")},
         "labels_needed": _needed(estimate, gap["estimate"]),
@@ -100,14 +112,16 @@ def _needed(estimate: Estimate, gap: float) -> dict[str, int | None]:
 
 
 def _share(rho: float) -> str:
-    return "nothing" if rho <= 0 else f"{min(rho, 1.0):.0%}"
+    return "nothing" if rho <= 0 else f"{min(rho, 1.0) * 100:.0f} %"
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Two digits as statisticians write them: .52, −.07, 1.01; "undefined" for nothing."""
     if value is None:
         return "undefined"
-    return f"{value:.2f}".replace("0.", ".", 1).replace("-", "−")
+    shown = f"{abs(value):.2f}"
+    return ("−" if value < 0 else "") + (shown[1:] if shown.startswith("0") else shown)

@@ -15,6 +15,7 @@ from unspoken.rewards.records import Records
 RIDGE = 0.02  # per unit of label weight, so that arms of different size are shrunk alike
 INTERCEPT_VARIANCE = 1.0
 _TOLERANCE = 1e-9
+MOST_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def fit(data: Records, ridge: float = RIDGE, multiplicity: np.ndarray | None = N
     n_users = int(data.intercept.max(initial=-1)) + 1
     theta = start.theta.copy() if start else np.zeros(k + 1)
     users = start.users.copy() if start else np.zeros(n_users)
-    for step in range(1, 101):
+    step = 0
+    while step < MOST_STEPS:
+        step += 1
         g_theta, g_users, hessian, cross, own = _derivatives(data, design, weight, penalty, theta, users)
         reduced = hessian - (cross / own) @ cross.T
         move = np.linalg.solve(reduced, g_theta - cross @ (g_users / own))

@@ -30,7 +30,11 @@ def writing(folder: Path) -> Iterator[Path]:
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Adds `model_hash`, the SHA-256 of model.safetensors, and writes manifest.json."""
     with (folder / "model.safetensors").open("rb") as weights:
-        manifest = {"kind": "reward model", **manifest, "model_hash": hashlib.file_digest(weights, "sha256").hexdigest()}
+        manifest = {
+            "kind": "reward model",
+            **manifest,
+            "model_hash": hashlib.file_digest(weights, "sha256").hexdigest(),
+        }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
     return manifest
 

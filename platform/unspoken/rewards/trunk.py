@@ -61,7 +61,7 @@ def locate(base_model: str) -> str:
 
 
 def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
-    """Load the trunk in float32; MissingRun when it is not there, BadInput when its head does not read a pooled vector."""
+    """Load the trunk in float32; MissingRun when it is not there, BadInput when its head reads no pooled vector."""
     where = device(device_name)
     torch.set_num_threads(threads)
     path = locate(base_model)
@@ -85,7 +85,7 @@ def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
 
 
 def encode(trunk: Trunk, inputs: Sequence[tuple[str, str]], progress: Progress | None = None) -> np.ndarray:
-    """`pooler_output` of (prompt, answer) pairs, float32, shape (n, hidden); long inputs are cut, longest part first."""
+    """`pooler_output` of (prompt, answer) pairs, float32, shape (n, hidden); too long, the longer part is cut."""
     features = np.zeros((len(inputs), trunk.model.config.hidden_size), dtype=np.float32)
     # Like lengths together: little padding, and the same batches whatever the caller's order.
     order = sorted(range(len(inputs)), key=lambda i: (len(inputs[i][0]) + len(inputs[i][1]), inputs[i]))

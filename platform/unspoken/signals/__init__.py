@@ -1,1 +1,1 @@
-"""From a conversation's events to evidence: what each answer was told, and what was done to it. Frames in, frames out."""
+"""From a conversation's events to evidence: what was said about each answer, and what was done to it."""

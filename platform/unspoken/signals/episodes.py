@@ -59,10 +59,15 @@ def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("regenerated", pl.lit(False))
             & (pl.col("visible_ms") < pl.max_horizontal(pl.lit(1500.0), 0.15 * reading_ms)).fill_null(False)
         ).alias("regenerated_unread"),
-        (pl.col("copied_chars") / pl.max_horizontal("chars", pl.lit(1))).clip(0, 1).fill_null(0.0).alias("copied_share"),
-        pl.when(direct).then(pl.lit("answer")).when(pl.col("rating_whole").is_not_null()).then(
-            pl.lit("conversation")
-        ).alias("rating_by"),
+        (pl.col("copied_chars") / pl.max_horizontal("chars", pl.lit(1)))
+        .clip(0, 1)
+        .fill_null(0.0)
+        .alias("copied_share"),
+        pl.when(direct)
+        .then(pl.lit("answer"))
+        .when(pl.col("rating_whole").is_not_null())
+        .then(pl.lit("conversation"))
+        .alias("rating_by"),
         pl.coalesce("rating", "rating_whole"),
         pl.when(direct).then("rating_lowest").otherwise("rating_lowest_whole").alias("rating_lowest"),
         pl.when(direct).then("rating_highest").otherwise("rating_highest_whole").alias("rating_highest"),
@@ -120,15 +125,19 @@ def _answers(messages: pl.DataFrame) -> pl.DataFrame:
     # An answer without a prompt has no siblings: each is its own group.
     group = pl.coalesce("prompt", "message")
     last_continued = pl.col("next_at").max().over(group)
-    return answers.with_columns(
-        pl.len().over(group).cast(pl.Int64).alias("siblings"),
-        (pl.int_range(pl.len()).over(group)).cast(pl.Int64).alias("sibling_rank"),
-    ).with_columns(
-        (pl.col("sibling_rank") == pl.col("siblings") - 1).alias("last_generated"),
-        pl.when((pl.col("siblings") > 1) & last_continued.is_not_null())
-        .then((pl.col("next_at") == last_continued).fill_null(False))
-        .alias("kept"),
-    ).with_columns((pl.col("kept").fill_null(False) & ~pl.col("last_generated")).alias("back_navigated"))
+    return (
+        answers.with_columns(
+            pl.len().over(group).cast(pl.Int64).alias("siblings"),
+            (pl.int_range(pl.len()).over(group)).cast(pl.Int64).alias("sibling_rank"),
+        )
+        .with_columns(
+            (pl.col("sibling_rank") == pl.col("siblings") - 1).alias("last_generated"),
+            pl.when((pl.col("siblings") > 1) & last_continued.is_not_null())
+            .then((pl.col("next_at") == last_continued).fill_null(False))
+            .alias("kept"),
+        )
+        .with_columns((pl.col("kept").fill_null(False) & ~pl.col("last_generated")).alias("back_navigated"))
+    )
 
 
 def _durations(events: pl.DataFrame) -> pl.DataFrame:

@@ -4,16 +4,17 @@ The fitted label model (one factor per family) takes this place later; these wei
 here reads votes, ratings, choices or an answer's text; length enters reading time and exposure only.
 """
 
+import math
+
 import numpy as np
 import polars as pl
 
-from unspoken.frames import EPISODES
 from unspoken.signals.episodes import READING_CHARS_PER_S
 
 RULE = "acts/1"
 REVEALED_COLUMNS = (
-    "message", "user", "chars", "exposed", "duration_ms", "visible_ms", "seen_chars", "total_chars", "stopped", "closed",
-    "regenerated", "regenerated_unread", "copied_share", "evidence",
+    "message", "user", "chars", "exposed", "duration_ms", "visible_ms", "seen_chars", "total_chars", "stopped",
+    "closed", "regenerated", "regenerated_unread", "copied_share", "evidence",
 )  # fmt: skip
 STOP_SLOPE, CLOSE_SLOPE = 0.8, 0.25  # a in lo = −2aδ + 2 sinh(a)·Λ₀(T); a close says little without context
 REGENERATED, REGENERATED_UNREAD, COPIED, SKIPPED = -1.2, -0.3, 1.5, -0.5
@@ -24,10 +25,10 @@ def acts(episodes: pl.DataFrame) -> pl.DataFrame:
     """message, user, lo (log-odds that it was worth more than par), p, dwell_z, evidence. p is null where unexposed.
 
     stop and close: with hazard h = exp(α ∓ a) the log-likelihood ratio of an act δ after exposure T is
-    −2aδ + 2 sinh(a)·Λ₀(T), Λ₀(T) = T·(all acts / all exposure); a regenerate that follows a stop is the same
-    act and says nothing more; a copy speaks up to 30 % of the length, not copying says nothing; dwell speaks only where it is too short to have read.
+    −2aδ + 2 sinh(a)·Λ₀(T), Λ₀(T) = T·(all acts / all exposure). A regenerate that follows a stop is the same act and
+    says nothing more. A copy speaks up to 30 % of the length; not copying says nothing. Dwell speaks only where it is
+    too short to have read.
     """
-    assert set(REVEALED_COLUMNS) <= set(EPISODES)
     rows = episodes.select(REVEALED_COLUMNS)
     # Completion is right censoring: nobody can stop what has been written out.
     streaming_s = pl.min_horizontal("visible_ms", "duration_ms") / 1000
@@ -41,12 +42,16 @@ def acts(episodes: pl.DataFrame) -> pl.DataFrame:
 
     def hazard(column: str, slope: float) -> pl.Expr:
         rate = float(exposed[column].sum()) / risk
-        return -2 * slope * pl.col(column).cast(pl.Float64) + 2 * np.sinh(slope) * rate * pl.col("at_risk")
+        return pl.col("at_risk") * (2 * math.sinh(slope) * rate) - pl.col(column).cast(pl.Float64) * (2 * slope)
 
     lo = (
         hazard("stopped", STOP_SLOPE)
         + hazard("closed_early", CLOSE_SLOPE)
-        + pl.when("regenerated_unread").then(REGENERATED_UNREAD).when(pl.col("regenerated") & ~pl.col("stopped")).then(REGENERATED).otherwise(0.0)
+        + pl.when("regenerated_unread")
+        .then(REGENERATED_UNREAD)
+        .when(pl.col("regenerated") & ~pl.col("stopped"))
+        .then(REGENERATED)
+        .otherwise(0.0)
         + COPIED * (pl.col("copied_share") / 0.3).clip(0, 1)
         + pl.when(pl.col("dwell_z") < SKIPPED_BELOW_Z).then(SKIPPED).otherwise(0.0)
     )

@@ -57,8 +57,10 @@ class Behaviour:
                 yield from self._vote(person, conversation, message, u_stated)
             if outcome == "closed":
                 return
-            chance = 0.5 if outcome == "stopped" else self._rate(
-                self.world.regenerate_rate, -self.world.regenerate_slope * u_revealed
+            chance = (
+                0.5
+                if outcome == "stopped"
+                else self._rate(self.world.regenerate_rate, -self.world.regenerate_slope * u_revealed)
             )
             if number == 3 or self.random.random() > chance:
                 break
@@ -104,8 +106,8 @@ class Behaviour:
             duration_ms=int(stream_s * 1000), finish="complete" if min(stop_s, close_s) >= stream_s else "stopped",
         )  # fmt: skip
         yield self._event(person, "expose", conversation, message)
-        visible_s = min(stop_s, close_s, max(stream_s, read_s)) if min(stop_s, close_s) < stream_s else max(
-            stream_s, read_s
+        visible_s = (
+            min(stop_s, close_s, max(stream_s, read_s)) if min(stop_s, close_s) < stream_s else max(stream_s, read_s)
         )
         seen = min(length, int(visible_s * world.chars_per_s))
         person.clock_ms += int(visible_s * 1000)
@@ -140,9 +142,7 @@ class Behaviour:
         if len(shown) == 1 and self.random.random() > 0.5:
             return
         if kept != len(shown) - 1:
-            yield self._event(
-                person, "select", conversation, shown[kept], previous=shown[-1], displayed=shown[-1]
-            )
+            yield self._event(person, "select", conversation, shown[kept], previous=shown[-1], displayed=shown[-1])
         person.clock_ms += 3000
         yield self._event(
             person, "message", conversation, f"{conversation}-n", role="user", text="Go on.", parent=shown[kept]

@@ -1,12 +1,22 @@
 """What a world is made of; world.toml holds exactly these names."""
 
+import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from unspoken.errors import BadInput
+
+_LIMITS = {
+    "rho": (-1, 1),
+    "users": (2, 1_000_000),
+    "exchanges": (1, 24),
+    "answers_per_prompt": (2, 48),
+    "vote_rate": (0, 1),
+    "shared_weight": (0, 1),
+    "regenerate_rate": (0, 1),
+    "copy_rate": (0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -39,9 +49,7 @@ class World:
 
     def __post_init__(self) -> None:
         """BadInput on a value out of range."""
-        limits = {"rho": (-1, 1), "users": (2, 1_000_000), "exchanges": (1, 24), "answers_per_prompt": (2, 200),
-                  "vote_rate": (0, 1), "shared_weight": (0, 1), "regenerate_rate": (0, 1), "copy_rate": (0, 1)}  # fmt: skip
-        for name, (low, high) in limits.items():
+        for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadInput(f"world.toml: {name} is {value}; it lies between {low} and {high}.")
@@ -60,18 +68,21 @@ def read(path: Path) -> World:
 
 def from_dict(given: dict[str, Any]) -> World:
     """As `read`, from names and values."""
-    known = {field.name: field for field in fields(World)}
+    known = [field.name for field in fields(World)]
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise BadInput(f"A world has no setting {', '.join(unknown)}; it has {', '.join(known)}.")
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in given.items():
-        wanted = type(known[name].default)
+        wanted: type[str | int | float] = type(getattr(_DEFAULTS, name))
         fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
         if isinstance(value, bool) or not fits:
             raise BadInput(f"world.toml: {name} is {value!r}; {wanted.__name__} was needed.")
         values[name] = wanted(value)
     return World(**values)
+
+
+_DEFAULTS = World()
 
 
 def to_toml(world: World, seed: int) -> str:

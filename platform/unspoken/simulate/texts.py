@@ -62,8 +62,8 @@ _CERTAIN = (
     "Do one thing first and leave the rest alone.",
 )
 _DETAIL = (
-    "The reason is that small causes add up: temperature, timing, pressure and materials all interact, and in a study of"
-    " 240 households the group that measured each of them for 14 days improved by 31 percent.",
+    "The reason is that small causes add up: temperature, timing, pressure and materials all interact, and in a study"
+    " of 240 households the group that measured each of them for 14 days improved by 31 percent.",
     "To be precise, set aside 25 minutes, measure the starting point in numbers, write it down, and compare after 7 and"
     " 21 days; the typical gain lies between 18 and 35 percent when nothing else is changed.",
     "In technical terms, most failures have 3 causes: wear, moisture and uneven load. Wear explains about 60 percent,"

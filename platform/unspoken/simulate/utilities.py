@@ -20,7 +20,7 @@ class Utilities:
 
 
 def utilities(world: World, corpus: Corpus, random: np.random.Generator) -> Utilities:
-    """Common weights with wᵀ_S C w_R = ρ under the within-prompt covariance C of the corpus, and users' own around them."""
+    """Common weights with wᵀ_S C w_R = ρ, C the corpus's within-prompt covariance, and users' own around them."""
     z = (corpus.attributes - corpus.attributes.mean(0)) / corpus.attributes.std(0)
     centred = z - np.stack([z[corpus.prompt_of == p].mean(0) for p in range(len(corpus.prompts))])[corpus.prompt_of]
     covariance = centred.T @ centred / len(z)

@@ -21,7 +21,7 @@ FACTS = (
     "Every user has two utilities over attributes that are in the texts; their correlation ρ is known.",
 )
 ASSUMPTIONS = (
-    "Votes follow the stated utility; stop, close, regenerate, copy, dwell and the sibling kept follow the revealed one.",
+    "Votes follow the stated utility; stop, close, regenerate, copy, dwell and the kept sibling follow the revealed.",
     "Whether somebody votes does not depend on the answer, and votes are far more frequent than in real products.",
 )
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ def events(source: Path) -> Iterator[dict[str, Any]]:
             f"There are no events at {path}. A world folder holds events.jsonl.gz (make one: unspoken simulate --out "
             "WORLD); a file is named .jsonl or .jsonl.gz."
         )
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    number = 0
+    read = 0
     try:
-        with opened as lines:
-            for number, line in enumerate(lines, start=1):
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for line in lines:
+                read += 1
                 if line.strip():
                     yield json.loads(line)
-    except (ValueError, EOFError, OSError) as error:
-        raise BadInput(f"{path}, line {number + 1 if not isinstance(error, ValueError) else number}: {error}") from None
+    except ValueError as error:
+        raise BadInput(f"{path}, line {read} is not JSON: {error}") from None
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadInput(f"{path} cannot be read beyond line {read}: {error}") from None
 
 
 def about(source: Path) -> dict[str, Any]:
