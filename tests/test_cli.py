@@ -218,3 +218,13 @@ def test_a_folder_without_manifest_is_no_dataset_and_no_run(run, tmp_path):
         run("report", "half", "--stated", "s", "--revealed", "r", "--out", "report"), "half is not a finished dataset"
     )
     assert not (tmp_path / "run").exists() and not (tmp_path / "report").exists()
+
+
+def test_a_device_or_a_base_model_that_is_not_there_is_said_and_nothing_is_written(run, tmp_path, events):
+    run("pairs", str(events), "--out", "dataset")
+    train = ("train", "dataset", "--family", "stated", "--out", "run")
+    refused(run(*train, "--device", "cuda:9"), "cuda:9")
+    refused(run(*train, "--base-model", "./nowhere"), "./nowhere")
+    refused(run(*train), "stated")
+    refused(run("score", "run", "dataset", "--out", "scores.parquet"), "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".unspoken", "dataset", "events.jsonl.gz"]

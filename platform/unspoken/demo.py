@@ -22,6 +22,7 @@ from unspoken.cli import source as sources
 from unspoken.cli.importing import ingest
 from unspoken.errors import Conflict, Unavailable
 from unspoken.jobs import broker
+from unspoken.report.words import interval, two
 from unspoken.settings import settings
 from unspoken.store import database, projects, reports
 from unspoken.store.tables import Event, Job
@@ -161,7 +162,7 @@ def _work(engine: Engine, home: Path, bars: _Bars) -> None:
         waiting = [part for part in PARTS if not _reported(session, part)]
         for part in waiting:
             project = projects.get(session, part.name)
-            jobs.enqueue(session, "project.refresh", project_id=project.id, dedupe=f"refresh:{project.id}")
+            jobs.enqueue(session, "project.refresh", project_id=project.id, dedupe=f"project.refresh:{project.id}")
     if not waiting:
         return
     with _workers(home) as services:
@@ -242,8 +243,8 @@ def _summary(console: Console, engine: Engine) -> None:
             table.add_row(
                 part.title,
                 verdict["labels_sentence"],
-                f"{rho['estimate']:.2f} [{rho['low']:.2f}, {rho['high']:.2f}]" if rho else "not printed",
-                f"{part.rho:g}" if part.rho is not None else "not known",
+                interval(rho) if rho else "not printed",
+                two(part.rho) if part.rho is not None else "not known",
                 f"[bold]{verdict['label']}[/]",
             )
             pages.append(f"{part.name}: {Path(report.folder) / 'index.html'}")

@@ -68,18 +68,13 @@ def instant(value: object) -> datetime:
 def _small_object(value: dict[str, Any]) -> dict[str, Any]:
     """A JSON object within OBJECT_BYTES and OBJECT_DEPTH that both databases can store."""
     reached: list[tuple[Any, int]] = [(value, 0)]
-    while reached:
-        node, depth = reached.pop()
+    for node, depth in reached:  # grows while it is walked
         if depth > OBJECT_DEPTH:
             raise ValueError(f"it is nested deeper than {OBJECT_DEPTH} levels")
-        children: list[Any] = [node]
-        if isinstance(node, dict):
-            children = [*node.keys(), *node.values()]
-        elif isinstance(node, list):
-            children = node
-        elif isinstance(node, str) and "\0" in node:
+        if isinstance(node, str) and "\0" in node:
             raise ValueError("it contains a NUL character")
-        reached += [(child, depth + 1) for child in children if child is not node]
+        inner = [*node.keys(), *node.values()] if isinstance(node, dict) else node if isinstance(node, list) else []
+        reached += [(child, depth + 1) for child in inner]
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError) as error:
@@ -124,6 +119,13 @@ class About(Envelope):
     """An event that says nothing without the message it is about."""
 
     message: Name
+
+
+class Seen(About):
+    """An event that says how much of the message was on the screen, in characters."""
+
+    seen_chars: Count | None = None
+    total_chars: Count | None = None
 
 
 class Message(About):
@@ -210,15 +212,13 @@ class Expose(About):
     kind: Literal["expose"]
 
 
-class Heartbeat(About):
+class Heartbeat(Seen):
     """The exposure is still open."""
 
     kind: Literal["heartbeat"]
-    seen_chars: Count | None = None
-    total_chars: Count | None = None
 
 
-class View(About):
+class View(Seen):
     """The exposure closed."""
 
     kind: Literal["view"]
@@ -226,26 +226,20 @@ class View(About):
     active_ms: Count | None = None
     idle_ms: Count | None = None
     hidden_ms: Count | None = None
-    seen_chars: Count | None = None
-    total_chars: Count | None = None
 
 
-class Regenerate(About):
+class Regenerate(Seen):
     """Another answer was asked for; `displayed` is the sibling shown by default."""
 
     kind: Literal["regenerate"]
     phase: Phase | None = None
-    seen_chars: Count | None = None
-    total_chars: Count | None = None
     displayed: Name | None = None
 
 
-class Stop(About):
+class Stop(Seen):
     """The stream was stopped and the user stayed."""
 
     kind: Literal["stop"]
-    seen_chars: Count | None = None
-    total_chars: Count | None = None
 
 
 class Close(Envelope):
@@ -339,8 +333,6 @@ def parse(item: object) -> Event:
         return _ADAPTER.validate_python(item)
     except ValidationError as error:
         raise _bad_event(item, error.errors(include_url=False)[0]) from None
-    except RecursionError:
-        raise BadEvent("The event is nested too deeply.") from None
 
 
 def own_fields(event: Event) -> dict[str, Any]:
@@ -372,7 +364,7 @@ def _bad_event(item: object, error: ErrorDetails) -> BadEvent:
     kind = item.get("kind")
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _bad_kind(kind)
-    field = ".".join(str(part) for part in error["loc"][1:])
+    field = ".".join(str(part) for part in error["loc"][1:])[:200]
     article = f"{'an' if str(kind)[0] in 'aeiou' else 'a'} `{kind}` event"
     if error["type"] == "missing":
         return BadEvent(f"`{field}` is missing; {article} needs it.", field)
@@ -396,8 +388,8 @@ def _needed(field: str, error: ErrorDetails) -> str:
         return "a UUID is needed, as in 018f6b1e-0d5c-7c3a-9b1e-2f6a7c8d9e0f"
     if error["type"] == "string_pattern_mismatch":
         return "it contains a NUL character, which cannot be stored"
-    said = error["msg"].removeprefix("Value error, ")
-    return said[0].lower() + said[1:].replace("Input should", "it should") if said[0] != "I" else "i" + said[1:]
+    said = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return said[0].lower() + said[1:]
 
 
 def _close(given: object, known: list[str] | tuple[str, ...]) -> str:

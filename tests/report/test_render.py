@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from unspoken.report import charts
-from unspoken.report.render import count, interval, percent, render, signed, two, visible, write_report
+from unspoken.report.render import render, write_report
+from unspoken.report.words import count, interval, percent, signed, two, visible
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=http://x.example/a onerror=alert(2)>\u202edab\u2066\x00\ud800]]>{{ 7 * 7 }}"

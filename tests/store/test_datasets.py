@@ -43,7 +43,7 @@ def filled(engine, project) -> Project:
     return project
 
 
-def plain(events: pl.DataFrame) -> list[tuple]:
+def plain(events: pl.DataFrame) -> list[tuple[object, ...]]:
     """Rows with the fields decoded: the databases keep a JSON object's keys in orders of their own."""
     return [(*row[:-1], json.loads(row[-1])) for row in events.sort("at").iter_rows()]
 

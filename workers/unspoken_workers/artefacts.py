@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from unspoken import jobs
+from unspoken import __version__, jobs
 from unspoken.frames import TEXTS, empty
 from unspoken.pairs import folder as dataset_folder
 from unspoken.pairs.build import Built
@@ -21,8 +21,8 @@ from unspoken_workers.lease import engine
 
 
 def named(kind: str, *inputs: object) -> Path:
-    """The folder of this kind (datasets, runs, reports) that these inputs lead to."""
-    name = sha256("\0".join(str(each) for each in inputs).encode()).hexdigest()[:20]
+    """The folder of this kind (datasets, runs, reports) that these inputs and this version lead to."""
+    name = sha256("\0".join(str(each) for each in (__version__, *inputs)).encode()).hexdigest()[:20]
     return settings().home.absolute() / kind / name
 
 

@@ -27,12 +27,9 @@ def _compare(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
     with database.reading(engine()) as session:
         digest = datasets.get(session, dataset_id).digest
         found = {family: models.latest(session, dataset_id, family) for family in ("stated", "revealed")}
-    if missing := [family for family, model in found.items() if model is None]:
-        raise TooLittleData(
-            f"A report compares a stated and a revealed model; this dataset has no {' and no '.join(missing)} one. "
-            "Its job run.train says why."
-        )
     runs = {family: model for family, model in found.items() if model}
+    if not runs:
+        raise TooLittleData("Neither family of this dataset has a model yet. Its run.train jobs say why.")
     folder = artefacts.named("reports", job.project_id, digest, *(f"{key}:{run.digest}" for key, run in runs.items()))
     if not artefacts.whole(folder):
         with artefacts.workspace(job) as work:

@@ -126,8 +126,8 @@ def score(
 def report(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="The report folder to write: index.html and report.json.")],
-    stated: Annotated[Path, typer.Option(help="The run folder of the stated model.")],
-    revealed: Annotated[Path, typer.Option(help="The run folder of the revealed model.")],
+    stated: Annotated[Path | None, typer.Option(help="The run folder of the stated model.")] = None,
+    revealed: Annotated[Path | None, typer.Option(help="The run folder of the revealed model.")] = None,
     device: DeviceOption = None,
     cache: CacheOption = None,
     style: ProgressOption = Style.auto,
@@ -135,6 +135,7 @@ def report(
     """Do what people say and what they do teach the same reward? With intervals, and with "cannot tell".
 
     Example: `unspoken report dataset --stated stated --revealed revealed --out report`, then open report/index.html.
+    Where one model could not be trained, leave it out: the report says what is missing.
     """
     from unspoken.report.compare import compare
     from unspoken.report.render import write_report

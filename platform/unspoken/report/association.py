@@ -7,6 +7,7 @@ import polars as pl
 
 from unspoken.pairs.folder import DatasetFolder
 from unspoken.report import resampling
+from unspoken.report.words import interval
 
 REPLICATES = 1000
 _SIGNALS = {
@@ -96,7 +97,7 @@ def sentence(rows: list[dict[str, Any]]) -> str:
         return "Labels: too few answers have both a stated and a revealed label to say anything."
     main = rows[0]
     clear = main["low"] > 0 or main["high"] < 0
-    said = f"Spearman {main['estimate']:.2f} [{main['low']:.2f}, {main['high']:.2f}], n = {main['n']:,}"
+    said = f"Spearman {interval(main)}, n = {main['n']:,}"
     if not clear:
         return f"Labels: no correlation can be told from none ({said})."
     return f"Labels correlate ({said})." if main["low"] > 0 else f"Labels go against each other ({said})."

@@ -7,6 +7,7 @@ from scipy.stats import t as student
 
 from unspoken.report.halves import Estimate
 from unspoken.report.resampling import percentile, robust_sd
+from unspoken.report.words import two
 
 MARGIN = 0.05
 LEAST_RELIABILITY = 0.3
@@ -57,7 +58,7 @@ def verdict(
     noisy = too_noisy(reliabilities)
     if noisy:
         said = " and ".join(
-            f"{row['family']} {number(row['estimate'])} (lower 5 % bound {number(row['low5'])})"
+            f"{row['family']} {two(row['estimate'])} (lower 5 % bound {two(row['low5'])})"
             for row in reliabilities
             if row["family"] in noisy
         )
@@ -80,8 +81,8 @@ def verdict(
         **shared,
         "label": label,
         "sentence": sentence,
-        "reason": f"Preference gap g = 1 − ρ̃ = {number(gap['estimate'])} [{number(gap['low'])}, "
-        f"{number(gap['high'])}]: choosing answers by the revealed score keeps {_share(rho['estimate'])} of what "
+        "reason": f"Preference gap g = 1 − ρ̃ = {two(gap['estimate'])} [{two(gap['low'])}, "
+        f"{two(gap['high'])}]: choosing answers by the revealed score keeps {_share(rho['estimate'])} of what "
         "choosing by the stated score gains.",
         "gap": gap,
         "rho": {key: rho[key] for key in ("estimate", "low", "high")},
@@ -117,11 +118,3 @@ def _share(rho: float) -> str:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def number(value: float | None) -> str:
-    """Two digits as statisticians write them: .52, −.07, 1.01; "undefined" for nothing."""
-    if value is None:
-        return "undefined"
-    shown = f"{abs(value):.2f}"
-    return ("−" if value < 0 else "") + (shown[1:] if shown.startswith("0") else shown)

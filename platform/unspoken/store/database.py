@@ -121,5 +121,5 @@ def _explain(context: ExceptionContext) -> None:
         raise Unavailable(
             f"The database {where} cannot be reached ({said}). Is it running, is its URL right?"
         ) from error
-    if "locked" in said or "is full" in said or "readonly" in said:
+    if any(word in said for word in ("locked", "is full", "readonly", "deadlock")):
         raise Unavailable(f"The database {where} cannot be written: {said}.") from error
