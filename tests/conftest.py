@@ -155,3 +155,63 @@ def make_event() -> MakeEvent:
         return envelope | OWN.get(kind, {}) | fields
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real BERT of 32 dimensions with drawn weights and a tokenizer of characters: loads like any base model."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    folder = tmp_path_factory.mktemp("base") / "tiny-bert"
+    characters = [chr(code) for code in range(33, 127)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{one}" for one in characters)]
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=256,
+        initializer_range=0.3,
+        num_labels=1,
+    )
+    torch.manual_seed(0)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    BertTokenizer(vocab={word: number for number, word in enumerate(words)}).save_pretrained(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A small simulated world taken as far as two models: the folders of each stage."""
+
+    dataset: Path
+    stated: Path
+    revealed: Path
+    cache: Path
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Loop:
+    """180 simulated people, labelled, and a model of each family on the tiny base; read it, do not change it."""
+    from unspoken.cli import source
+    from unspoken.events import parse
+    from unspoken.pairs import folder
+    from unspoken.pairs.build import build
+    from unspoken.pairs.recipe import named
+    from unspoken.pairs.texts import texts
+    from unspoken.rewards.train import train
+    from unspoken.signals.reading import frames
+    from unspoken.simulate.config import World
+    from unspoken.simulate.world import simulate
+
+    home = tmp_path_factory.mktemp("loop")
+    world = source.world(simulate(World(name="tiny", users=180, answers_per_prompt=8), 3, home / "world"))
+    messages, events, text_of = frames(map(parse, world.events), source.FILE_SECRET)
+    built = build(messages, events, named(world.recipe))
+    made = Loop(home / "dataset", home / "stated", home / "revealed", home / "cache")
+    folder.write(built, texts(messages, text_of, built), made.dataset, world.about)
+    for family, run in (("stated", made.stated), ("revealed", made.revealed)):
+        train(made.dataset, family, run, base_model=str(tiny_base), cache=made.cache)
+    return made

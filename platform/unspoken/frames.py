@@ -59,7 +59,7 @@ EPISODES: Schema = {
     "stopped": pl.Boolean,
     "closed": pl.String,  # phase of the close, null when there was none
     "regenerated": pl.Boolean,
-    "regenerated_unread": pl.Boolean,  # regenerate sooner than a quarter of it could be read
+    "regenerated_unread": pl.Boolean,  # regenerate before 1.5 s, or 15 % of the reading time, were over
     "copied_share": pl.Float64,  # 0 … 1 of its characters
     "siblings": pl.Int64,  # answers to the same prompt message, this one included
     "sibling_rank": pl.Int64,  # 0 for the first generated

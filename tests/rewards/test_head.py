@@ -113,9 +113,7 @@ def test_the_position_margin_keeps_length_that_drifts_with_position_out_of_the_w
     keeps_first = random.random(n) < 1 / (1 + np.exp(-(last_is_second @ planted - kappa)))
     x = np.where(keeps_first[:, None], last_is_second, -last_is_second)  # kept − other
     last = np.where(keeps_first, -1.0, 1.0)  # last of the kept − last of the other
-    data = replace(
-        make_records(pairs=n, alone=0, k=3), x=x, p=np.ones(n), weight=np.ones(n), margin=-kappa * last
-    )
+    data = replace(make_records(pairs=n, alone=0, k=3), x=x, p=np.ones(n), weight=np.ones(n), margin=-kappa * last)
     with_margin, without = head.fit(data, ridge=1e-4).w, head.fit(replace(data, margin=np.zeros(n)), ridge=1e-4).w
     assert without[0] > 0.4
     assert abs(with_margin[0]) < 0.1
@@ -123,11 +121,25 @@ def test_the_position_margin_keeps_length_that_drifts_with_position_out_of_the_w
 
 
 def test_a_record_counted_twice_is_a_record_written_twice(make_records):
-    data = make_records(pairs=60, alone=60)
+    data = without_users(make_records(pairs=60, alone=60))
     times = np.random.default_rng(2).integers(0, 4, len(data))
     repeated = data.only(np.repeat(np.arange(len(data)), times))
     counted = head.fit(data, multiplicity=times.astype(float))
     np.testing.assert_allclose(counted.w, head.fit(repeated).w, atol=1e-8)
+
+
+def test_a_person_drawn_twice_is_two_people_with_an_intercept_each(make_records):
+    data = make_records(people=12)
+    times = np.random.default_rng(2).integers(0, 4, 12)
+    rows, intercepts = [], []
+    for person in range(12):
+        for copy in range(times[person]):
+            mine = np.flatnonzero(data.unit == person)
+            rows += mine.tolist()
+            intercepts += np.where(data.alone[mine], 4 * person + copy, -1).tolist()
+    drawn = replace(data.only(np.array(rows)), intercept=np.array(intercepts))
+    counted = head.fit(data, multiplicity=times[data.unit].astype(float))
+    np.testing.assert_allclose(counted.w, head.fit(drawn).w, atol=1e-8)
 
 
 def test_a_good_start_changes_the_steps_and_not_the_result(make_records):

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from unspoken.errors import TooLittleData
-from unspoken.frames import LABELS, PAIRS, UNPAIRED, check
+from unspoken.frames import EVENTS, LABELS, PAIRS, UNPAIRED, check
 from unspoken.pairs import stated
 from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe
@@ -42,6 +42,9 @@ def build(messages: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, progress
     say = progress or (lambda share, note: None)
     funnel = Funnel()
     say(0.05, "answers")
+    events = (
+        check(events, EVENTS, "events").unique("event", keep="first").sort("at", "event")
+    )  # arrival decides nothing
     every = make_episodes(messages, events)
     conversations = messages["conversation"].n_unique()
     answered = every["conversation"].n_unique()

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from unspoken.errors import MissingRun
+from unspoken.errors import BadInput, MissingRun
 from unspoken.frames import EPISODES, LABELS, PAIRS, TEXTS, UNPAIRED, check
 from unspoken.pairs.build import Built
 from unspoken.pairs.recipe import Recipe
@@ -37,7 +37,13 @@ class DatasetFolder:
 
 
 def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any] | None = None) -> Path:
-    """Write beside and move into place: a reader sees the old folder, the new one, or none, never half of one."""
+    """Write beside and move into place: a reader sees the old folder, the new one, or none, never half of one.
+
+    BadInput where `folder` holds something that is not a dataset: nothing of anybody's is removed by a wrong --out.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not _replaceable(folder):
+        raise BadInput(f"{folder} holds something that is not a dataset; name an empty folder or a new one.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -64,9 +70,23 @@ def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any]
     }
     (beside / "funnel.json").write_text(json.dumps(built.funnel, indent=1))
     (beside / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
+    # Moved away before it is removed: a folder half removed would be nobody's dataset, and in the way for ever.
+    old = beside.with_name(f"{beside.name}.old")
+    if folder.exists():
+        folder.replace(old)
     beside.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _replaceable(folder: Path) -> bool:
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return folder.is_dir()
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("kind") == "dataset"
 
 
 def read(folder: Path) -> DatasetFolder:
@@ -77,9 +97,16 @@ def read(folder: Path) -> DatasetFolder:
             f"{folder} is not a finished dataset: it has no manifest.json. "
             f"Make one: unspoken pairs SOURCE --out {folder}"
         )
-    manifest = json.loads(manifest_path.read_text())
-    if manifest.get("kind") != "dataset":
-        raise MissingRun(f"{folder} holds a {manifest.get('kind', 'thing of unknown kind')}, and a dataset was needed.")
+    try:
+        manifest = json.loads(manifest_path.read_text())
+        kind = manifest.get("kind", "thing of unknown kind")
+    except (ValueError, AttributeError):
+        raise MissingRun(f"{manifest_path} is damaged. Delete {folder} and make the dataset again.") from None
+    if kind != "dataset":
+        raise MissingRun(f"{folder} holds a {kind}, and a dataset was needed.")
+    gone = [name for name in (*_FRAMES, "acts") if not (folder / f"{name}.parquet").is_file()]
+    if gone:
+        raise MissingRun(f"{folder} lacks {gone[0]}.parquet. Delete the folder and make the dataset again.")
     frames = {
         name: check(pl.read_parquet(folder / f"{name}.parquet"), schema, name) for name, schema in _FRAMES.items()
     }

@@ -54,6 +54,8 @@ def compare(
     _fitting(dataset, manifests)
     base_model = next(iter(manifests.values()))["base_model"]
     trunk = trunks.load(base_model, device, threads)
+    if trunk.digest != next(iter(manifests.values()))["trunk"]:
+        raise BadInput(f"The base model {base_model!r} is not the one the models were trained on; train them again.")
     space = Space.of(dataset, trunk, cache, lambda share, note: say(0.05 + 0.35 * share, note))
     say(0.4, "label association")
     rows = association.associations(dataset, seed)
@@ -129,7 +131,8 @@ def _size(share: float, stated: Records, revealed: Records, evaluation: Evaluati
         smaller = halves.estimate(stated, revealed, evaluation, replicates=300, share=share, seed=seed)
     except TooLittleData:
         return {"share": share, "labels_stated": 0, "labels_revealed": 0, "rho": None, "low": None, "high": None}
-    return _row(share, smaller, shown=True)
+    noisy = too_noisy([reliability(smaller, family) for family in ("stated", "revealed")])
+    return _row(share, smaller, shown=not noisy)
 
 
 def _row(share: float, estimate: halves.Estimate, shown: bool) -> dict[str, Any]:

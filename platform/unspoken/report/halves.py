@@ -58,8 +58,9 @@ class Estimate:
         model less reliable than it is.
         """
         a, b = (0, 1) if family == "stated" else (2, 3)
-        point = self.point[a, b] / np.sqrt(self.point[a, a] * self.point[b, b])
-        return float(point), self.replicates[:, a, b] / np.sqrt(self.floors[:, a] * self.floors[:, b])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            point = self.point[a, b] / np.sqrt(self.point[a, a] * self.point[b, b])
+            return float(point), self.replicates[:, a, b] / np.sqrt(self.floors[:, a] * self.floors[:, b])
 
 
 def estimate(
@@ -119,13 +120,13 @@ def checked(
         resampling.robust_sd(_rho(_products(evaluation, np.stack(heads, axis=1), draws.held_out)))
         for heads in ([arm.moved(draws.training) for arm in arms], [arm.refitted(draws.training) for arm in arms])
     ]
-    ratio = spread[0] / spread[1]
-    if abs(ratio - 1) > SE_TOLERANCE:
+    ratio = spread[0] / spread[1] if spread[1] > 0 else float("nan")
+    if not abs(ratio - 1) <= SE_TOLERANCE:  # so written, NaN is refitted too
         everything = estimate(
             stated, revealed, evaluation, replicates=len(cheap.replicates), seed=seed, refit=True, progress=progress
         )
-        return replace(everything, se_ratio=ratio)
-    return replace(cheap, se_ratio=ratio)
+        return replace(everything, se_ratio=ratio if np.isfinite(ratio) else None)
+    return replace(cheap, se_ratio=ratio if np.isfinite(ratio) else None)
 
 
 class _Draws:

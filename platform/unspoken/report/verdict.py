@@ -70,6 +70,13 @@ def verdict(
             "A gap between two such models would be a number about noise, so none is printed.",
         }
     rho = interval(estimate)
+    if not all(math.isfinite(value) for value in rho.values()):
+        return {
+            **nothing,
+            **shared,
+            "sentence": "Models: cannot tell.",
+            "reason": "ρ̃ is not defined: two models of one family, trained on different people, do not agree at all.",
+        }
     gap = {
         "estimate": 1 - rho["estimate"],
         "low": 1 - rho["high"],
@@ -83,7 +90,7 @@ def verdict(
         "sentence": sentence,
         "reason": f"Preference gap g = 1 − ρ̃ = {two(gap['estimate'])} [{two(gap['low'])}, "
         f"{two(gap['high'])}]: choosing answers by the revealed score keeps {_share(rho['estimate'])} of what "
-        "choosing by the stated score gains.",
+        f"choosing by the stated score gains.{_widened(estimate)}",
         "gap": gap,
         "rho": {key: rho[key] for key in ("estimate", "low", "high")},
         "labels_needed": _needed(estimate, gap["estimate"]),
@@ -110,6 +117,12 @@ def _needed(estimate: Estimate, gap: float) -> dict[str, int | None]:
         "to_establish": math.ceil(n * (2.80 * spread / gap) ** 2) if gap > 1e-6 else None,
         "to_establish_sameness": math.ceil(n * (2.49 * spread / (MARGIN - gap)) ** 2) if gap < MARGIN - 1e-6 else None,
     }
+
+
+def _widened(estimate: Estimate) -> str:
+    if estimate.people_per_half >= ENOUGH_PEOPLE:
+        return ""
+    return f" Only {estimate.people_per_half:.0f} effective people stand in a half, so the interval is widened by t."
 
 
 def _share(rho: float) -> str:

@@ -36,6 +36,7 @@ class Fit:
 def fit(data: Records, ridge: float = RIDGE, multiplicity: np.ndarray | None = None, start: Fit | None = None) -> Fit:
     """The head; `multiplicity` (n,) counts each record that often (a bootstrap replicate).
 
+    A user drawn twice is two people with one intercept each, not one with twice the labels: so does the cheap form.
     TooLittleData when there is nothing to fit, or unpaired labels of one class alone and no pairs.
     """
     weight = data.weight if multiplicity is None else data.weight * multiplicity
@@ -46,10 +47,11 @@ def fit(data: Records, ridge: float = RIDGE, multiplicity: np.ndarray | None = N
     n_users = int(data.intercept.max(initial=-1)) + 1
     theta = start.theta.copy() if start else np.zeros(k + 1)
     users = start.users.copy() if start else np.zeros(n_users)
+    prior = _precision(data, multiplicity, n_users)
     step = 0
     while step < MOST_STEPS:
         step += 1
-        g_theta, g_users, hessian, cross, own = _derivatives(data, design, weight, penalty, theta, users)
+        g_theta, g_users, hessian, cross, own = _derivatives(data, design, weight, penalty, prior, theta, users)
         reduced = hessian - (cross / own) @ cross.T
         move = np.linalg.solve(reduced, g_theta - cross @ (g_users / own))
         move_users = (g_users - cross.T @ move) / own
@@ -73,7 +75,8 @@ def unit_influence(data: Records, fitted: Fit, n_units: int, ridge: float = RIDG
     penalty = np.append(np.full(k, ridge * data.weight.sum()), 1e-9)
     sigma, left = _residuals(data, design, fitted.theta, fitted.users)
     curvature = data.weight * sigma * (1 - sigma)
-    _, _, hessian, cross, own = _derivatives(data, design, data.weight, penalty, fitted.theta, fitted.users)
+    prior = _precision(data, None, len(fitted.users))
+    _, _, hessian, cross, own = _derivatives(data, design, data.weight, penalty, prior, fitted.theta, fitted.users)
     whole = hessian - (cross / own) @ cross.T
     influence = np.zeros((n_units, k))
     order = np.argsort(data.unit, kind="stable")
@@ -94,8 +97,25 @@ def unit_influence(data: Records, fitted: Fit, n_units: int, ridge: float = RIDG
     return influence
 
 
+def _precision(data: Records, multiplicity: np.ndarray | None, n_users: int) -> np.ndarray:
+    """1/σ_b² of each user's intercept, times how often the user is drawn: twins have equal intercepts, each its prior."""
+    if multiplicity is None:
+        return np.full(n_users, 1 / INTERCEPT_VARIANCE)
+    has = data.intercept >= 0
+    drawn = np.bincount(data.intercept[has], multiplicity[has], n_users).astype(float)
+    drawn /= np.maximum(np.bincount(data.intercept[has], minlength=n_users), 1)
+    # Not zero: who is not drawn has no labels, and the intercept of nobody is 0 under any prior.
+    return np.maximum(drawn, 1e-6) / INTERCEPT_VARIANCE
+
+
 def _derivatives(
-    data: Records, design: np.ndarray, weight: np.ndarray, penalty: np.ndarray, theta: np.ndarray, users: np.ndarray
+    data: Records,
+    design: np.ndarray,
+    weight: np.ndarray,
+    penalty: np.ndarray,
+    prior: np.ndarray,
+    theta: np.ndarray,
+    users: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Gradients by θ and users, Hessian of θ, cross block (k + 1, users), diagonal of the users' block."""
     sigma, left = _residuals(data, design, theta, users)
@@ -104,8 +124,8 @@ def _derivatives(
     hessian = (design.T * curvature) @ design + np.diag(penalty)
     has = data.intercept >= 0
     n_users = len(users)
-    g_users = np.bincount(data.intercept[has], (weight * left)[has], n_users) + users / INTERCEPT_VARIANCE
-    own = np.bincount(data.intercept[has], curvature[has], n_users) + 1 / INTERCEPT_VARIANCE
+    g_users = np.bincount(data.intercept[has], (weight * left)[has], n_users) + users * prior
+    own = np.bincount(data.intercept[has], curvature[has], n_users) + prior
     cross = np.zeros((design.shape[1], n_users))
     np.add.at(cross.T, data.intercept[has], design[has] * curvature[has, None])
     return g_theta, g_users, hessian, cross, own

@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unspoken.errors import MissingRun
+from unspoken.errors import BadInput, MissingRun
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """A folder beside, moved into place when the block ends well, removed when it does not."""
+    """A folder beside, moved into place when the block ends well, removed when it does not.
+
+    A run that was there is replaced; BadInput where there is something else, which is left as it is.
+    """
+    if folder.exists() and not (folder / "manifest.json").is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise BadInput(f"{folder} holds something that is not a run; name an empty folder or a new one.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -47,7 +52,10 @@ def manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is not a finished run: it has no manifest.json. Train one: unspoken train DATASET --family "
             f"stated --out {folder}"
         )
-    found: dict[str, Any] = json.loads(file.read_text())
+    try:
+        found: dict[str, Any] = dict(json.loads(file.read_text()))
+    except (ValueError, TypeError):
+        raise MissingRun(f"{file} cannot be read: a JSON object was needed. Train the run again.") from None
     if found.get("kind") != "reward model":
         raise MissingRun(f"{folder} holds a {found.get('kind', 'thing of unknown kind')}; a trained model was needed.")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -37,7 +38,9 @@ def device(name: str) -> torch.device:
     try:
         wanted = torch.device(name)
     except RuntimeError:
-        raise BadInput(f"There is no device called {name!r}; say cpu, cuda or cuda:0.") from None
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise BadInput(f"There is no device called {name!r} here; say cpu, cuda or cuda:0.")
     if wanted.type == "cuda" and (not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count()):
         raise Unavailable(
             f"The device {name} was asked for and this machine has {torch.cuda.device_count()} CUDA devices. "
@@ -69,19 +72,30 @@ def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
         config = AutoConfig.from_pretrained(path, num_labels=1)
         tokenizer = AutoTokenizer.from_pretrained(path)
         torch.manual_seed(0)
-        model = AutoModelForSequenceClassification.from_pretrained(path, config=config, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise MissingRun(
-            f"The base model {base_model!r} could not be loaded ({first}). Name a folder with a Hugging Face model, a "
-            "name that is in the local cache, or minilm, which is shipped."
-        ) from None
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
+            path, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    # A RuntimeError is what weights of another shape raise, a SafetensorError what a torn file does.
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _not_loaded(base_model, (str(error).strip() or type(error).__name__).splitlines()[0]) from None
     if not isinstance(getattr(model, "classifier", None), torch.nn.Linear) or not hasattr(model, "bert"):
         raise BadInput(
             f"The base model {base_model!r} is a {config.model_type}; the frozen-trunk head needs one of BERT's kind, "
             "whose classifier reads pooler_output. Try minilm."
         )
+    # transformers draws missing weights and makes up a missing vocabulary: features would be noise, in silence.
+    if absent := sorted(key for key in loaded["missing_keys"] if key.startswith("bert.")):
+        raise _not_loaded(base_model, f"its file lacks {len(absent)} weights, {absent[0]} among them")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise _not_loaded(base_model, "it has no vocabulary for its tokenizer")
     return Trunk(base_model, _digest(path), model.eval().to(where), tokenizer, where)
+
+
+def _not_loaded(base_model: str, why: str) -> MissingRun:
+    return MissingRun(
+        f"The base model {base_model!r} could not be loaded ({why}). Name a folder with a Hugging Face model, a "
+        "name that is in the local cache, or minilm, which is shipped."
+    )
 
 
 def encode(trunk: Trunk, inputs: Sequence[tuple[str, str]], progress: Progress | None = None) -> np.ndarray:

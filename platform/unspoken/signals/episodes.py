@@ -5,15 +5,19 @@ Any order of arrival and any repetition gives the same rows, in the same order (
 
 import polars as pl
 
+from unspoken.events import REVEALED
 from unspoken.frames import EPISODES, EVENTS, MESSAGES, check, empty
 from unspoken.signals.tree import tree
 
 # Silent reading, words per minute and characters per word: Brysbaert 2019.
 READING_CHARS_PER_S = 238 / 60 * 5.7
 STATED_KINDS = ("vote", "rating", "choice", "solicit")
+# A lost connection is nobody's act. Expressed kinds are neither family's, so this is a list of what counts.
+ACTS = tuple(kind for kind in REVEALED if kind != "disconnect")
 
 _FIELDS = pl.Struct(
     {
+        "scale": pl.String,
         "value": pl.Float64,
         "lowest": pl.Float64,
         "highest": pl.Float64,
@@ -29,7 +33,7 @@ _FIELDS = pl.Struct(
 
 
 def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """frames.EPISODES from frames.MESSAGES and frames.EVENTS. Answers in a cycle of parents have no prompt."""
+    """frames.EPISODES from frames.MESSAGES and frames.EVENTS. Answers in a cycle of parents are left out."""
     messages = check(messages, MESSAGES, "messages").unique("message", keep="first", maintain_order=True)
     events = check(events, EVENTS, "events").unique("event", keep="first").sort("at", "event")
     answers = _answers(messages)
@@ -123,12 +127,12 @@ def _answers(messages: pl.DataFrame) -> pl.DataFrame:
         .sort("at", "message")
     )
     # An answer without a prompt has no siblings: each is its own group.
-    group = pl.coalesce("prompt", "message")
-    last_continued = pl.col("next_at").max().over(group)
+    group = ("prompt", pl.when(pl.col("prompt").is_null()).then("message"))
+    last_continued = pl.col("next_at").max().over(*group)
     return (
         answers.with_columns(
-            pl.len().over(group).cast(pl.Int64).alias("siblings"),
-            (pl.int_range(pl.len()).over(group)).cast(pl.Int64).alias("sibling_rank"),
+            pl.len().over(*group).cast(pl.Int64).alias("siblings"),
+            pl.int_range(pl.len()).over(*group).cast(pl.Int64).alias("sibling_rank"),
         )
         .with_columns(
             (pl.col("sibling_rank") == pl.col("siblings") - 1).alias("last_generated"),
@@ -149,15 +153,20 @@ def _revealed(acts: pl.DataFrame) -> pl.DataFrame:
     """What was done to each message; an act of any kind shows that it was seen."""
     field = pl.col("f").struct.field
     is_kind = pl.col("kind").eq
+
+    def time_in_view(name: str) -> pl.Expr:
+        """Summed over views. No view, or none that says it, is an unknown time, not a time of zero."""
+        said = field(name).filter(is_kind("view")).drop_nulls()
+        return pl.when(said.len() > 0).then(said.sum()).alias(name)
+
     return (
-        acts.filter(pl.col("message").is_not_null() & ~pl.col("kind").is_in([*STATED_KINDS, "disconnect"]))
+        acts.filter(pl.col("message").is_not_null() & pl.col("kind").is_in(ACTS))
         .group_by("message")
         .agg(
             pl.lit(True).alias("exposed"),
             pl.col("user").drop_nulls().first().alias("acted"),
-            field("visible_ms").filter(is_kind("view")).sum().alias("visible_ms"),
-            field("active_ms").filter(is_kind("view")).sum().alias("active_ms"),
-            is_kind("view").any().alias("viewed"),
+            time_in_view("visible_ms"),
+            time_in_view("active_ms"),
             field("seen_chars").max().alias("seen_chars"),
             field("total_chars").max().alias("total_chars"),
             is_kind("stop").any().alias("stopped"),
@@ -165,11 +174,6 @@ def _revealed(acts: pl.DataFrame) -> pl.DataFrame:
             is_kind("regenerate").any().alias("regenerated"),
             field("chars").filter(is_kind("copy")).max().alias("copied_chars"),
             pl.col("event").sort().alias("evidence"),
-        )
-        .with_columns(
-            # No view is an unknown time, not a time of zero.
-            pl.when("viewed").then("visible_ms").alias("visible_ms"),
-            pl.when("viewed").then("active_ms").alias("active_ms"),
         )
     )
 
@@ -188,10 +192,11 @@ def _votes(acts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ratings(acts: pl.DataFrame, by: str) -> pl.DataFrame:
-    """Mean over scales, each on its own range."""
+    """Mean over scales, each on its own range; the last value that a user gave on a scale counts."""
     value, lowest, highest = (pl.col("f").struct.field(name) for name in ("value", "lowest", "highest"))
     return (
         acts.filter((pl.col("kind") == "rating") & (highest > lowest))
+        .unique([by, "user", pl.col("f").struct.field("scale")], keep="last", maintain_order=True)
         .group_by(by)
         .agg(
             ((value - lowest) / (highest - lowest)).sort().mean().clip(0, 1).alias("rating"),

@@ -30,8 +30,10 @@ def acts(episodes: pl.DataFrame) -> pl.DataFrame:
     too short to have read.
     """
     rows = episodes.select(REVEALED_COLUMNS)
-    # Completion is right censoring: nobody can stop what has been written out.
-    streaming_s = pl.min_horizontal("visible_ms", "duration_ms") / 1000
+    # Completion is right censoring: nobody can stop what has been written out. Without a view nobody knows the time.
+    streaming_s = (
+        pl.when(pl.col("visible_ms").is_not_null()).then(pl.min_horizontal("visible_ms", "duration_ms")) / 1000
+    )
     rows = rows.with_columns(
         streaming_s.fill_null(0.0).alias("at_risk"),
         dwell_z(rows),
@@ -47,9 +49,11 @@ def acts(episodes: pl.DataFrame) -> pl.DataFrame:
     lo = (
         hazard("stopped", STOP_SLOPE)
         + hazard("closed_early", CLOSE_SLOPE)
-        + pl.when("regenerated_unread")
+        + pl.when("stopped")
+        .then(0.0)
+        .when("regenerated_unread")
         .then(REGENERATED_UNREAD)
-        .when(pl.col("regenerated") & ~pl.col("stopped"))
+        .when("regenerated")
         .then(REGENERATED)
         .otherwise(0.0)
         + COPIED * (pl.col("copied_share") / 0.3).clip(0, 1)

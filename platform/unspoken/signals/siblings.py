@@ -48,17 +48,20 @@ def sibling_pairs(episodes: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str,
     chained = siblings.filter(pl.col("kept").is_not_null())
     unseen = chained.filter(~pl.col("exposed"))
     viewed = chained.filter("exposed").with_columns(
-        pl.len().over("prompt").alias("k"), pl.col("kept").sum().over("prompt").alias("keeps")
+        pl.len().over("prompt").alias("k"),
+        pl.col("kept").sum().over("prompt").alias("keeps"),
+        pl.col("last_generated").any().over("prompt").alias("last_seen"),
     )
     lone = viewed.filter((pl.col("k") < 2) | (pl.col("keeps") != 1))
     viewed = viewed.filter((pl.col("k") >= 2) & (pl.col("keeps") == 1))
     kept = viewed.filter("kept").select(
-        "prompt", "k", chosen="message", chosen_last="last_generated", chosen_evidence="evidence"
+        "prompt", "k", "last_seen", chosen="message", chosen_last="last_generated", chosen_evidence="evidence"
     )
     others = viewed.filter(~pl.col("kept")).select(
         "prompt", rejected="message", rejected_last="last_generated", rejected_evidence="evidence"
     )
-    kappa = position(kept.select("k", kept_last="chosen_last"))
+    # Where nobody saw the last one, its place moved nobody: the chain says nothing of κ.
+    kappa = position(kept.filter("last_seen").select("k", kept_last="chosen_last"))
     pairs = kept.join(others, on="prompt").select(
         "prompt",
         "chosen",

@@ -47,7 +47,8 @@ class Behaviour:
         person.clock_ms += 800
         of_prompt = np.flatnonzero(self.corpus.prompt_of == prompt)
         shown, worth = [], []
-        for number, answer in enumerate(self.random.permutation(of_prompt)[:4]):
+        candidates = self.random.permutation(of_prompt)[:4]
+        for number, answer in enumerate(candidates):
             message = f"{conversation}-a{number}"
             u_stated, u_revealed = self._draw(person, int(answer), message)
             outcome = yield from self._watch(person, conversation, asked, message, int(answer), u_revealed)
@@ -62,7 +63,7 @@ class Behaviour:
                 if outcome == "stopped"
                 else self._rate(self.world.regenerate_rate, -self.world.regenerate_slope * u_revealed)
             )
-            if number == 3 or self.random.random() > chance:
+            if number == len(candidates) - 1 or self.random.random() > chance:
                 break
             yield self._event(person, "regenerate", conversation, message, phase="reading")
         yield from self._go_on(person, conversation, shown, worth)

@@ -1,5 +1,6 @@
 """What a world is made of; world.toml holds exactly these names."""
 
+import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -7,16 +8,29 @@ from typing import Any
 
 from unspoken.errors import BadInput
 
-_LIMITS = {
+_LIMITS: dict[str, tuple[float, float]] = {
     "rho": (-1, 1),
     "users": (2, 1_000_000),
     "exchanges": (1, 24),
     "answers_per_prompt": (2, 48),
-    "vote_rate": (0, 1),
+    "corpus_seed": (0, 2**32),
     "shared_weight": (0, 1),
+    "vote_rate": (0, 1),
     "regenerate_rate": (0, 1),
     "copy_rate": (0, 1),
-}
+    "taste_sd": (0, 5),
+    "leniency_sd": (0, 5),
+    "stop_per_s": (1e-9, 10),
+    "close_per_s": (1e-9, 10),
+    "chars_per_s": (1, 10_000),
+    **dict.fromkeys(
+        (
+            "vote_slope", "stop_slope", "close_slope", "regenerate_slope", "copy_slope", "sibling_slope",
+            "sibling_last", "dwell_slope",
+        ),
+        (-10, 10),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,13 @@ def read(path: Path) -> World:
     if not path.is_file():
         raise BadInput(f"There is no file {path}. Write one with any of: {', '.join(f.name for f in fields(World))}.")
     try:
-        given = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None
-    return from_dict(given.get("world", given))
+    world = given.get("world", given)
+    if not isinstance(world, dict):
+        raise BadInput(f"{path}: world is {world!r}; a table of settings, [world], was needed.")
+    return from_dict(world)
 
 
 def from_dict(given: dict[str, Any]) -> World:
@@ -94,5 +111,5 @@ def to_toml(world: World, seed: int) -> str:
 
 def _toml(value: str | float) -> str:
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False)  # a JSON string is a TOML one
     return repr(value)

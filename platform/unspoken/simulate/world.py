@@ -29,7 +29,10 @@ ASSUMPTIONS = (
 def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str], None] | None = None) -> Path:
     """Write the world; the same world and seed give the same events. BadInput where `out` holds something else."""
     say = progress or (lambda share, note: None)
-    if out.exists() and not (out / "world.toml").is_file() and any(out.iterdir()):
+    out = out.absolute()
+    if seed < 0:
+        raise BadInput(f"The seed is {seed}; a whole number from 0 on was needed.")
+    if out.exists() and not _replaceable(out):
         raise BadInput(f"{out} holds something that is not a world; name an empty folder or a new one.")
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -63,9 +66,20 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
             "w_revealed": utilities.revealed.tolist(),
         }
     ).write_parquet(beside / "truth" / "users.parquet")
-    (beside / "world.toml").write_text(to_toml(world, seed))
+    (beside / "world.toml").write_text(to_toml(world, seed), encoding="utf-8")
     out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out, ignore_errors=True)
+    old = beside.with_name(f"{beside.name}.old")
+    if out.exists():
+        out.replace(old)
     beside.replace(out)
+    shutil.rmtree(old, ignore_errors=True)
     say(1.0, f"{len(people)} users, {len(behaviour.truth)} answers")
     return out
+
+
+def _replaceable(out: Path) -> bool:
+    """An empty folder, or a world and nothing beside it: a folder that only holds somebody's world.toml is neither."""
+    if not out.is_dir():
+        return False
+    names = {each.name for each in out.iterdir()}
+    return not names or {"world.toml", "events.jsonl.gz"} <= names <= {"world.toml", "events.jsonl.gz", "truth"}

@@ -26,7 +26,7 @@ def events(source: Path) -> Iterator[dict[str, Any]]:
                 read += 1
                 if line.strip():
                     yield json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}, line {read} is not JSON: {error}") from None
     except (EOFError, OSError, zlib.error) as error:
         raise BadInput(f"{path} cannot be read beyond line {read}: {error}") from None
@@ -38,6 +38,6 @@ def about(source: Path) -> dict[str, Any]:
     if not source.is_dir() or not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None

@@ -1,0 +1,70 @@
+"""Texts, joined when they are needed."""
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from unspoken.events import parse
+from unspoken.frames import TEXTS
+from unspoken.pairs.build import Built, build
+from unspoken.pairs.recipe import named
+from unspoken.pairs.texts import PROMPT_CHARS, answers, needed, texts
+from unspoken.signals.reading import frames
+
+
+def chat(*lines: tuple[str, str, str | None, str]):
+    events = [
+        parse(
+            {
+                "id": f"{number:08x}-0000-4000-8000-000000000000", "kind": "message", "at": 1_790_000_000_000 + number,
+                "conversation": "c", "message": name, "role": role, "text": text, "parent": parent,
+                **({"user": "anna"} if role == "user" else {}),
+            }
+        )
+        for number, (name, role, parent, text) in enumerate(lines)
+    ]  # fmt: skip
+    messages, acts, text_of = frames(events, "5e" * 32)
+    return messages, text_of, build(messages, acts, named("chat"))
+
+
+def test_an_answer_is_read_with_the_whole_path_before_it():
+    found = texts(
+        *chat(
+            ("s", "system", None, "Be brief."), ("q", "user", "s", "Where?"), ("a", "assistant", "q", "There."),
+            ("n", "user", "a", "Sure?"), ("b", "assistant", "n", "Yes."),
+        )
+    )  # fmt: skip
+    expected = pl.DataFrame(
+        [("a", "Be brief.\nWhere?", "There.", False), ("b", "Be brief.\nWhere?\nThere.\nSure?", "Yes.", True)],
+        schema=dict(TEXTS),
+        orient="row",
+    )
+    assert_frame_equal(found, expected)
+
+
+def test_of_a_long_path_the_end_is_kept():
+    found = texts(*chat(("q", "user", None, "x" * 900 + "?"), ("a", "assistant", "q", "y" * 5000)))
+    assert found["prompt"].to_list() == ["x" * (PROMPT_CHARS - 1) + "?"]
+    assert found["answer"].str.len_chars().to_list() == [5000]
+
+
+@pytest.fixture(scope="module")
+def made(world) -> tuple[pl.DataFrame, dict[str, str], Built]:
+    messages, events, text_of = frames(world, "5e" * 32)
+    return messages, text_of, build(messages, events, named("chat"))
+
+
+def test_what_is_neutral_trains_nothing(made):
+    _, _, built = made
+    _, neutral = answers(built)
+    train = built.unpaired.filter(split="train")
+    paired = built.pairs.filter(split="train")
+    assert neutral
+    assert not neutral & {*train["message"], *paired["chosen"], *paired["rejected"]}
+
+
+def test_the_texts_that_are_needed_are_enough(made):
+    messages, text_of, built = made
+    some = {message: text_of[message] for message in needed(messages, built)}
+    assert_frame_equal(texts(messages, some, built), texts(messages, text_of, built))
+    assert {*built.unpaired["message"], *built.pairs["chosen"], *built.pairs["rejected"]} <= some.keys()
