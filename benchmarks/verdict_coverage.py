@@ -173,10 +173,10 @@ def main() -> None:
     (RESULTS / "verdict_coverage.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     words = (
         f"# verdict_coverage\n\n{table(figures)}\n\n"
-        f"{seeds} worlds per truth, {PEOPLE // 2} people per half, {LABELS} labels per person and family, {FEATURES} "
-        f"drawn features, {SPLITS} splits, {REPLICATES} replicates, influence without refits. In brackets the share and "
-        "its 95 % interval: this many worlds tell 90 % from 95 % coverage only roughly. Real features have 64 components, "
-        "are not normal, and stand for texts; this measures the interval, not the labels.\n"
+        f"{seeds} worlds per truth, {PEOPLE // 2} people per half, {LABELS} labels per person and family, "
+        f"{FEATURES} drawn features, {SPLITS} splits, {REPLICATES} replicates, influence without refits. "
+        "In brackets the share and its 95 % interval: this many worlds tell 90 % from 95 % coverage only roughly. "
+        "Real features have 64 components, are not normal, and stand for texts: this measures the interval alone.\n"
     )
     (RESULTS / "verdict_coverage.md").write_text(words)
     print(words)

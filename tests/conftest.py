@@ -174,8 +174,8 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=32,
         max_position_embeddings=256,
         initializer_range=0.3,
-        num_labels=1,
     )
+    config.num_labels = 1
     torch.manual_seed(0)
     BertForSequenceClassification(config).save_pretrained(folder)
     BertTokenizer(vocab={word: number for number, word in enumerate(words)}).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""`unspoken demo` as a newcomer runs it, on a tiny base model; .ci/run makes it once more with the one that is shipped."""
+"""`unspoken demo` as a newcomer runs it, on a tiny base model; .ci/run makes it with the one that is shipped."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def tables(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith(("│", "┃")) or line.endswith("index.html")]
 
 
-def reports(home: Path) -> dict[str, dict]:
+def reports(home: Path) -> dict[str, dict[str, Any]]:
     found = [json.loads(file.read_text()) for file in home.glob("reports/*/report.json")]
     return {report["project"]: report for report in found}
 

@@ -85,7 +85,7 @@ def test_a_family_without_a_model_means_cannot_tell_and_still_draws(loop, missin
 
 
 def test_without_any_model_there_is_nothing_to_report(loop):
-    with pytest.raises(BadInput, match="no model to report on.*unspoken train"):
+    with pytest.raises(BadInput, match=r"no model to report on.*unspoken train"):
         compare(loop.dataset, None, None)
 
 
@@ -121,7 +121,7 @@ def test_models_of_two_base_models_are_refused(loop, tmp_path):
 def test_a_base_model_that_changed_since_training_is_refused(loop, tmp_path):
     runs = {family: other(run, tmp_path / family, trunk="0" * 32) for family, run in
             (("stated", loop.stated), ("revealed", loop.revealed))}  # fmt: skip
-    with pytest.raises(BadInput, match="base model .* is not the one"):
+    with pytest.raises(BadInput, match=r"base model .* is not the one"):
         compare(loop.dataset, **runs, cache=loop.cache)
 
 

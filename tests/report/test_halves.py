@@ -7,10 +7,15 @@ import pytest
 
 from unspoken.errors import TooLittleData
 from unspoken.report import halves
+from unspoken.report.evaluation import Evaluation
 from unspoken.report.resampling import percentile
 from unspoken.report.verdict import interval, reliability, verdict
+from unspoken.rewards.records import Records
 
-SMALL = {"splits": 4, "replicates": 300}
+
+def quick(world: tuple[Records, Records, Evaluation], seed: int = 0) -> halves.Estimate:
+    """Fewer splits and replicates than a report has."""
+    return halves.estimate(*world, splits=4, replicates=300, seed=seed)
 
 
 def judged(estimate: halves.Estimate) -> str:
@@ -23,7 +28,7 @@ def shuffled(data, seed: int = 0):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_one_utility_is_never_said_to_be_two(make_world, seed):
-    estimate = halves.estimate(*make_world(1.0, seed=seed), **SMALL, seed=seed)
+    estimate = quick(make_world(1.0, seed=seed), seed)
     found = interval(estimate)
     assert found["low"] < 1 < found["high"]
     assert "differ" not in judged(estimate)
@@ -31,14 +36,14 @@ def test_one_utility_is_never_said_to_be_two(make_world, seed):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_two_utilities_are_told_apart_and_their_correlation_is_found(make_world, seed):
-    estimate = halves.estimate(*make_world(0.3, seed=seed), **SMALL, seed=seed)
+    estimate = quick(make_world(0.3, seed=seed), seed)
     found = interval(estimate)
     assert found["low"] < 0.3 < found["high"]
     assert judged(estimate) == "differ by more than the margin"
 
 
 def test_opposite_utilities_have_a_gap_of_two(make_world):
-    estimate = halves.estimate(*make_world(-1.0), **SMALL)
+    estimate = quick(make_world(-1.0))
     found = interval(estimate)
     assert found["low"] < -1 < found["high"]
     assert 1 - found["estimate"] == pytest.approx(2, abs=0.2)
@@ -48,7 +53,7 @@ def test_opposite_utilities_have_a_gap_of_two(make_world):
 def test_shuffled_labels_bring_the_products_to_nothing_and_nothing_is_told(make_world, which):
     arms = list(make_world(1.0))
     arms[which] = shuffled(arms[which])
-    estimate = halves.estimate(*arms, **SMALL)
+    estimate = quick((arms[0], arms[1], arms[2]))
     low, high = percentile((estimate.replicates[:, 0, 3] + estimate.replicates[:, 1, 2]) / 2, 0.025, 0.975)
     assert low < 0 < high
     assert judged(estimate) == "cannot tell"
@@ -118,17 +123,17 @@ def test_a_share_of_the_people_has_that_share_of_the_labels(make_world):
 
 
 def test_the_cheap_form_moves_heads_as_refits_do(make_world):
-    world = make_world(0.5)
-    draws = halves._Draws(*world, 40, 1.0, 0)
-    for arm in draws.arms(*world[:2], 0):
+    stated, revealed, evaluation = make_world(0.5)
+    draws = halves._Draws(stated, revealed, evaluation, 40, 1.0, 0)
+    for arm in draws.arms(stated, revealed, 0):
         cheap, true = arm.moved(draws.training), arm.refitted(draws.training)
         assert np.linalg.norm(cheap - true) < 0.12 * np.linalg.norm(true - arm.fit.w)
 
 
 def test_the_standard_error_is_checked_by_refits_and_kept_where_they_agree(make_world):
-    world = make_world(0.5)
-    cheap = halves.estimate(*world, **SMALL)
-    checked = halves.checked(cheap, *world, refits=100)
+    stated, revealed, evaluation = make_world(0.5)
+    cheap = quick((stated, revealed, evaluation))
+    checked = halves.checked(cheap, stated, revealed, evaluation, refits=100)
     assert checked.se_ratio == pytest.approx(1, abs=0.1)
     assert not checked.refitted
     assert (checked.replicates == cheap.replicates).all()
@@ -136,9 +141,9 @@ def test_the_standard_error_is_checked_by_refits_and_kept_where_they_agree(make_
 
 def test_everything_is_refitted_where_a_few_people_hold_most_labels(make_world):
     stated, revealed, evaluation = make_world(0.5, people=60, labels=6)
-    heavy = [replace(data, weight=np.where(data.unit < 6, 40.0, 1.0)) for data in (stated, revealed)]
-    cheap = halves.estimate(*heavy, evaluation, splits=halves.SPLITS, replicates=20)
-    checked = halves.checked(cheap, *heavy, evaluation, refits=60)
+    stated, revealed = (replace(data, weight=np.where(data.unit < 6, 40.0, 1.0)) for data in (stated, revealed))
+    cheap = halves.estimate(stated, revealed, evaluation, splits=halves.SPLITS, replicates=20)
+    checked = halves.checked(cheap, stated, revealed, evaluation, refits=60)
     assert checked.se_ratio is not None
     assert abs(checked.se_ratio - 1) > halves.SE_TOLERANCE
     assert checked.refitted
@@ -149,14 +154,14 @@ def test_everything_is_refitted_where_a_few_people_hold_most_labels(make_world):
 
 def test_chats_of_two_people_train_only_where_both_are_on_one_side(make_world):
     world = make_world(0.8, together=2, labels=12)
-    estimate = halves.estimate(*world, **SMALL)
+    estimate = quick(world)
     assert estimate.labels[0] == pytest.approx(4800 / 2, rel=0.1)
     found = interval(estimate)
     assert found["low"] < 0.8 < found["high"]
 
 
 def test_reliability_is_the_agreement_of_two_models_of_one_family(make_world):
-    estimate = halves.estimate(*make_world(0.5), **SMALL)
+    estimate = quick(make_world(0.5))
     for family, (a, b) in {"stated": (0, 1), "revealed": (2, 3)}.items():
         point, replicates = estimate.reliability(family)
         c = estimate.point

@@ -124,7 +124,7 @@ def test_components_are_never_more_than_half_the_texts_or_what_varies(cloud):
 
 
 def test_too_few_texts_are_said_with_what_is_needed(cloud):
-    with pytest.raises(TooLittleData, match="3 such texts are there, and 4 are needed.*Collect more"):
+    with pytest.raises(TooLittleData, match=r"3 such texts are there, and 4 are needed.*Collect more"):
         features.reduction(np.repeat(cloud[:3], 10, axis=0))
     with pytest.raises(TooLittleData, match="0 such texts"):
         features.reduction(cloud[:0])

@@ -109,7 +109,7 @@ def test_the_position_margin_keeps_length_that_drifts_with_position_out_of_the_w
     random = np.random.default_rng(1)
     n, kappa = 4000, 1.5
     planted = np.array([0.0, 1.0, -0.7])
-    last_is_second = random.normal(size=(n, 3)) + [-1.0, 0.0, 0.0]  # first − second: the second is longer
+    last_is_second = random.normal(size=(n, 3)) - np.array([1.0, 0.0, 0.0])  # first − second: the second is longer
     keeps_first = random.random(n) < 1 / (1 + np.exp(-(last_is_second @ planted - kappa)))
     x = np.where(keeps_first[:, None], last_is_second, -last_is_second)  # kept − other
     last = np.where(keeps_first, -1.0, 1.0)  # last of the kept − last of the other
@@ -171,7 +171,7 @@ def test_pairs_alone_may_all_point_one_way(make_records):
 def test_no_labels_are_refused_with_what_to_do(make_records):
     data = make_records()
     nothing = data.only(np.zeros(len(data), dtype=bool))
-    with pytest.raises(TooLittleData, match="no labels to train on.*Collect"):
+    with pytest.raises(TooLittleData, match=r"no labels to train on.*Collect"):
         head.fit(nothing)
     with pytest.raises(TooLittleData, match="no labels to train on"):
         head.fit(data, multiplicity=np.zeros(len(data)))

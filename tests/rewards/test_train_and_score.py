@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from unspoken.errors import BadInput, MissingRun, TooLittleData
 from unspoken.frames import TEXTS
 from unspoken.pairs import folder as datasets
-from unspoken.rewards import features, run_folder, score, train, trunk
+from unspoken.rewards import features, head, run_folder, score, train, trunk
 from unspoken.rewards.records import records
 
 
@@ -75,7 +75,7 @@ def test_plain_transformers_give_our_scores_alone_and_in_a_batch(loop, tmp_path)
 def test_scores_are_the_head_on_reduced_features_up_to_a_constant(loop, tiny_base):
     dataset = datasets.read(loop.dataset)
     space = train.Space.of(dataset, trunk.load(str(tiny_base)), loop.cache)
-    w = train.head.fit(space.records(dataset, "stated", "train")).w
+    w = head.fit(space.records(dataset, "stated", "train")).w
     difference = score.on_features(loop.stated, space.raw) - space.x @ w
     np.testing.assert_allclose(difference, difference[0], atol=1e-4)
 
@@ -178,7 +178,7 @@ def test_a_dataset_without_labels_of_the_family_is_refused(loop, tiny_base, tmp_
 
 
 def test_a_dataset_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(MissingRun, match="not a finished dataset.*unspoken pairs"):
+    with pytest.raises(MissingRun, match=r"not a finished dataset.*unspoken pairs"):
         train.train(tmp_path / "nowhere", "stated", tmp_path / "run")
 
 

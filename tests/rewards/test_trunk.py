@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2ForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+)
 
 from unspoken.errors import BadInput, MissingRun, Unavailable
 from unspoken.rewards import trunk as trunks
@@ -62,7 +68,7 @@ def test_a_device_of_another_name_is_refused_with_those_there_are(tiny_base, nam
 
 @pytest.mark.parametrize("name", ["no-such-model", "nobody/no-such-model", "./nowhere", "/nowhere/at all", "a b c", ""])
 def test_a_base_model_that_is_not_there_is_said_without_a_network(name):
-    with pytest.raises(MissingRun, match="could not be loaded.*Name a folder"):
+    with pytest.raises(MissingRun, match=r"could not be loaded.*Name a folder"):
         trunks.load(name)
 
 
@@ -114,11 +120,30 @@ def test_a_folder_that_holds_no_whole_model_is_said(tiny_base, tmp_path, harm):
 
 
 def test_a_model_without_pooled_output_is_refused_by_its_kind(tiny_base, tmp_path):
-    config = GPT2Config(vocab_size=200, n_positions=64, n_embd=16, n_layer=1, n_head=2, num_labels=1, pad_token_id=0)
+    config = GPT2Config(vocab_size=200, n_positions=64, n_embd=16, n_layer=1, n_head=2, pad_token_id=0)
     GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
     for file in tiny_base.glob("*token*"):
         shutil.copy(file, tmp_path)
-    with pytest.raises(BadInput, match="is a gpt2; the frozen-trunk head needs one of BERT's kind.*minilm"):
+    with pytest.raises(BadInput, match=r"is a gpt2; the frozen-trunk head needs one of BERT's kind.*minilm"):
+        trunks.load(str(tmp_path))
+
+
+def test_a_base_model_with_a_head_of_other_labels_has_the_same_features(trunk, tiny_base, tmp_path):
+    config = BertConfig.from_pretrained(tiny_base)
+    config.num_labels = 5
+    other = BertForSequenceClassification(config)
+    other.bert.load_state_dict(trunk.model.bert.state_dict())
+    other.save_pretrained(tmp_path)
+    for file in tiny_base.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    np.testing.assert_array_equal(trunks.encode(trunks.load(str(tmp_path)), TEXTS), trunks.encode(trunk, TEXTS))
+
+
+def test_a_trunk_without_its_pooler_is_refused_rather_than_drawn(tiny_base, tmp_path):
+    BertForMaskedLM(BertConfig.from_pretrained(tiny_base)).save_pretrained(tmp_path)
+    for file in tiny_base.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    with pytest.raises(MissingRun, match=r"lacks 2 weights of its config, bert\.pooler\.dense\.bias"):
         trunks.load(str(tmp_path))
 
 

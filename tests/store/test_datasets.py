@@ -12,8 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from unspoken.errors import NotFound
 from unspoken.events import parse
 from unspoken.frames import EVENTS, LABELS, MESSAGES, PAIRS, UNPAIRED, empty
+from unspoken.pairs.build import build
+from unspoken.pairs.recipe import named
 from unspoken.signals.reading import frames
-from unspoken.store import datasets, reading
+from unspoken.simulate.config import World
+from unspoken.simulate.world import simulate
+from unspoken.sources.world import events
+from unspoken.store import datasets, projects, reading
 from unspoken.store.database import transaction
 from unspoken.store.ingest import ingest
 from unspoken.store.tables import Dataset, Label, Project
@@ -55,14 +60,28 @@ def test_what_is_read_from_the_tables_is_what_the_files_give(engine, filled):
         acts = reading.read_events(session, filled.id)
         texts = reading.read_texts(session, filled.id)
     assert_frame_equal(found, messages.sort("at"))
-    assert plain(acts) == plain(events.filter(pl.col("kind") != "message"))
+    assert plain(acts) == plain(events)
     assert texts == text_of
+
+
+def test_a_dataset_of_the_tables_is_a_dataset_of_the_files_to_the_bit(engine, tmp_path):
+    world = simulate(World(users=12, exchanges=3), 1, tmp_path / "world")
+    sent = [parse(item) for item in events(world)]
+    with transaction(engine) as session:
+        project = projects.ensure(session, "both", user_secret="00" * 32)
+        ingest(session, project, sent, sent_at=None, received_at=AT)
+    with transaction(engine) as session:
+        by_tables = build(
+            reading.read_messages(session, project.id), reading.read_events(session, project.id), named("chat")
+        )
+    messages, acts, _ = frames(sent, "00" * 32)
+    assert build(messages, acts, named("chat")).digest == by_tables.digest
 
 
 def test_conversations_and_texts_can_be_read_by_name(engine, filled):
     with transaction(engine) as session:
         assert reading.read_messages(session, filled.id, ["c1"])["message"].to_list() == ["q2"]
-        assert reading.read_events(session, filled.id, ["c0"])["kind"].to_list() == ["vote"]
+        assert reading.read_events(session, filled.id, ["c0"])["kind"].to_list() == ["message", "message", "vote"]
         assert reading.read_texts(session, filled.id, ["q2", "nobody"]) == {"q2": "again"}
 
 

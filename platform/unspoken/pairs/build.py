@@ -123,7 +123,8 @@ def _pairs(units: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, funnel: Fu
         how="diagonal_relaxed",
     ).with_columns(pl.lit(1.0).alias("p"))
     placed = _placed(found.rename({"chosen": "message"}), units, recipe).rename({"message": "chosen"})
-    pairs = _one_side(placed, "pairs", recipe, funnel)
+    kept_pairs = _one_side(placed, "pairs", recipe, funnel)
+    pairs = kept_pairs.with_columns(pl.col("weight") * _cap(recipe))
     notes = []
     if kappa.chains:
         how = "its prior, because fewer than 50 chains went back" if kappa.at_prior else "fitted"
@@ -152,11 +153,14 @@ def _unpaired(
     )
     placed = _placed(alone, units, recipe)
     kept = _one_side(placed, "unpaired labels: people on one side", recipe, funnel)
-    owner = pl.coalesce("user", pl.col("people").list.join("+"))
-    capped = kept.with_columns(
-        pl.min_horizontal(pl.lit(1.0), recipe.user_cap / pl.len().over("family", owner)).alias("weight")
-    )
+    capped = kept.with_columns(_cap(recipe).alias("weight"))
     return check(capped.sort("family", "message"), UNPAIRED, "unpaired")
+
+
+def _cap(recipe: Recipe) -> pl.Expr:
+    """What each record of a user weighs, so that no user counts for more than `recipe.user_cap` records of a family."""
+    owner = pl.coalesce("user", pl.col("people").list.join("+"))
+    return pl.min_horizontal(pl.lit(1.0), recipe.user_cap / pl.len().over("family", owner))
 
 
 def _placed(records: pl.DataFrame, units: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:

@@ -62,8 +62,8 @@ def reduction(features: np.ndarray, components: int = COMPONENTS) -> Reduction:
     distinct = np.unique(features.astype(np.float64), axis=0)
     if len(distinct) < 4:
         raise TooLittleData(
-            f"Too few answers to train on: features are reduced on texts that train neither model, {len(distinct)} such "
-            "texts are there, and 4 are needed at least. Collect more answers, then train again."
+            f"Too few answers to train on: features are reduced on texts that train neither model, {len(distinct)} "
+            "such texts are there, and 4 are needed at least. Collect more answers, then train again."
         )
     mean = distinct.mean(0)
     _, spread, axes = np.linalg.svd(distinct - mean, full_matrices=False)

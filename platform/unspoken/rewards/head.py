@@ -98,14 +98,14 @@ def unit_influence(data: Records, fitted: Fit, n_units: int, ridge: float = RIDG
 
 
 def _precision(data: Records, multiplicity: np.ndarray | None, n_users: int) -> np.ndarray:
-    """1/σ_b² of each user's intercept, times how often the user is drawn: twins have equal intercepts, each its prior."""
+    """1/σ_b² of each user's intercept, times how often the user is drawn: twins each have one."""
     if multiplicity is None:
         return np.full(n_users, 1 / INTERCEPT_VARIANCE)
     has = data.intercept >= 0
     drawn = np.bincount(data.intercept[has], multiplicity[has], n_users).astype(float)
     drawn /= np.maximum(np.bincount(data.intercept[has], minlength=n_users), 1)
     # Not zero: who is not drawn has no labels, and the intercept of nobody is 0 under any prior.
-    return np.maximum(drawn, 1e-6) / INTERCEPT_VARIANCE
+    return np.asarray(np.maximum(drawn, 1e-6) / INTERCEPT_VARIANCE)
 
 
 def _derivatives(

@@ -73,10 +73,13 @@ def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
         tokenizer = AutoTokenizer.from_pretrained(path)
         torch.manual_seed(0)
         model, loaded = AutoModelForSequenceClassification.from_pretrained(
-            path, config=config, dtype=torch.float32, output_loading_info=True
+            path,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # a classifier of other labels, which is replaced; the trunk is checked below
+            output_loading_info=True,
         )
-    # A RuntimeError is what weights of another shape raise, a SafetensorError what a torn file does.
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:  # the last is what a torn file raises
         raise _not_loaded(base_model, (str(error).strip() or type(error).__name__).splitlines()[0]) from None
     if not isinstance(getattr(model, "classifier", None), torch.nn.Linear) or not hasattr(model, "bert"):
         raise BadInput(
@@ -84,8 +87,9 @@ def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
             "whose classifier reads pooler_output. Try minilm."
         )
     # transformers draws missing weights and makes up a missing vocabulary: features would be noise, in silence.
-    if absent := sorted(key for key in loaded["missing_keys"] if key.startswith("bert.")):
-        raise _not_loaded(base_model, f"its file lacks {len(absent)} weights, {absent[0]} among them")
+    drawn = {*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])}
+    if absent := sorted(key for key in drawn if key.startswith("bert.")):
+        raise _not_loaded(base_model, f"its file lacks {len(absent)} weights of its config, {absent[0]} among them")
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise _not_loaded(base_model, "it has no vocabulary for its tokenizer")
     return Trunk(base_model, _digest(path), model.eval().to(where), tokenizer, where)

@@ -44,6 +44,7 @@ def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     rows = (
         answers.join(_durations(events), on="message", how="left")
         .join(_revealed(acts), on="message", how="left")
+        .join(_next(messages, events), on="message", how="left")
         .join(_votes(acts), on="message", how="left")
         .join(_ratings(acts.filter(pl.col("message").is_not_null()), "message"), on="message", how="left")
         .join(
@@ -76,7 +77,10 @@ def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         pl.when(direct).then("rating_lowest").otherwise("rating_lowest_whole").alias("rating_lowest"),
         pl.when(direct).then("rating_highest").otherwise("rating_highest_whole").alias("rating_highest"),
         pl.coalesce("user", "acted"),
-        pl.coalesce("evidence", pl.lit([], dtype=pl.List(pl.String))),
+        pl.concat_list(
+            pl.coalesce("evidence", pl.lit([], dtype=pl.List(pl.String))),
+            pl.coalesce("continued_by", pl.lit([], dtype=pl.List(pl.String))),
+        ).alias("evidence"),
         pl.concat_list(
             pl.coalesce("voted", pl.lit([], dtype=pl.List(pl.String))),
             pl.coalesce("rated", pl.lit([], dtype=pl.List(pl.String))),
@@ -147,6 +151,18 @@ def _answers(messages: pl.DataFrame) -> pl.DataFrame:
 def _durations(events: pl.DataFrame) -> pl.DataFrame:
     said = events.filter(pl.col("kind") == "message").unique("message", keep="first", maintain_order=True)
     return said.select("message", pl.col("f").struct.field("duration_ms").alias("duration_ms"))
+
+
+def _next(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """The events of the user's next messages: that somebody wrote on below an answer is an act too."""
+    own = events.filter(pl.col("kind") == "message").unique("message", keep="first", maintain_order=True)
+    return (
+        messages.filter((pl.col("role") == "user") & pl.col("parent").is_not_null())
+        .join(own.select("message", "event"), on="message")
+        .group_by("parent")
+        .agg(pl.col("event").sort().alias("continued_by"))
+        .rename({"parent": "message"})
+    )
 
 
 def _revealed(acts: pl.DataFrame) -> pl.DataFrame:

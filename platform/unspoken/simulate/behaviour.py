@@ -34,8 +34,8 @@ class Person:
 class Behaviour:
     """Draws events; every random number comes from one generator, so a seed fixes the world."""
 
-    def __init__(self, world: World, corpus: Corpus, utilities: Utilities, random: np.random.Generator) -> None:
-        self.world, self.corpus, self.utilities, self.random = world, corpus, utilities, random
+    def __init__(self, world: World, seed: int, corpus: Corpus, utilities: Utilities, random: np.random.Generator):
+        self.world, self.seed, self.corpus, self.utilities, self.random = world, seed, corpus, utilities, random
         self.truth: list[dict[str, Any]] = []
         self._count = 0
 
@@ -152,7 +152,7 @@ class Behaviour:
     def _event(self, person: Person, kind: str, conversation: str, message: str, **fields: Any) -> Event:
         self._count += 1
         person.clock_ms += 5
-        identity = str(uuid5(NAMESPACE_URL, f"{self.world.name}/{self.world.rho}/{self._count}"))
+        identity = str(uuid5(NAMESPACE_URL, f"{self.world.name}/{self.world.rho}/{self.seed}/{self._count}"))
         return {
             "id": identity,
             "kind": kind,

@@ -40,7 +40,7 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
     corpus = make_corpus(world.answers_per_prompt, world.corpus_seed)
     random = np.random.default_rng([seed, 2])
     utilities = make_utilities(world, corpus, random)
-    behaviour = Behaviour(world, corpus, utilities, random)
+    behaviour = Behaviour(world, seed, corpus, utilities, random)
     people = [
         Person(index, float(random.normal() * world.leniency_sd), float(random.normal() * 0.17), index * 60_000)
         for index in range(world.users)

@@ -34,7 +34,7 @@ def read_messages(session: Session, project_id: str, conversations: Sequence[str
 
 
 def read_events(session: Session, project_id: str, conversations: Sequence[str] | None = None) -> pl.DataFrame:
-    """frames.EVENTS of every kind but `message`, by time and then id; of all conversations, or of those named."""
+    """frames.EVENTS, by time and then id; of all conversations, or of those named. No text is read."""
     columns = select(
         Event.id,
         Event.kind,
@@ -43,7 +43,7 @@ def read_events(session: Session, project_id: str, conversations: Sequence[str] 
         Event.user,
         Event.message,
         cast(Event.fields, Text),
-    ).where(Event.project_id == project_id, Event.kind != "message")
+    ).where(Event.project_id == project_id)
     frames = [_frame(session, columns.where(within), EVENTS) for within in _within(Event.conversation, conversations)]
     return _joined(frames, EVENTS).sort("at", "event")
 
