@@ -31,7 +31,7 @@ SEED = 7
 LOOK_S = 0.25
 # What share of a project's work each step is, for the bar.
 STEPS = {"project.refresh": 0.15, "run.train": 0.3, "report.compare": 0.25}
-SHORT_CHATS, SHORT_USERS = 1200, 300
+SHORT_CHATS, SHORT_USERS = 1200, 150
 
 
 @dataclass

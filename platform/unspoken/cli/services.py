@@ -31,7 +31,7 @@ class Direction(StrEnum):
 
 
 def demo(
-    short: Annotated[bool, typer.Option("--short", help="A tenth of the data: shows the way, proves nothing.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Part of the data: shows the way, proves nothing.")] = False,
     home: Annotated[Path | None, typer.Option(help="Where to put it; UNSPOKEN_HOME by default.")] = None,
 ) -> None:
     """The whole loop on real chats and on simulated ones with a known truth; a report for each.
