@@ -14,7 +14,7 @@ LOCKS := requirements.lock requirements-dev.lock requirements-data.lock
 .PHONY: help demo test up check bench clean
 
 help:
-	@echo 'make demo               two projects from logged chats to reports: one of real people, one simulated'
+	@echo 'make demo               real chats and two simulated worlds, from events to a report each'
 	@echo 'make test               the tests, with a real PostgreSQL and a real Redis (ARGS="tests/store -x" to choose)'
 	@echo 'make up                 the API, a worker and the scheduler on this machine; Ctrl-C stops all of it'
 	@echo 'make check              format, lint, types, layers'

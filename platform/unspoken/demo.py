@@ -105,7 +105,9 @@ def run(short: bool = False) -> None:
             _bring(engine, home, part, short, bars)
         _work(engine, home, bars)
     _summary(console, engine)
-    console.print(f"{time.monotonic() - started:.0f} s. See all of it in a browser: [bold]unspoken up[/]")
+    console.print(
+        f"{time.monotonic() - started:.0f} s. See all of it in a browser: [bold]make up[/], or [bold]unspoken up[/]"
+    )
 
 
 def _bring(engine: Engine, home: Path, part: Part, short: bool, bars: _Bars) -> None:
@@ -249,6 +251,10 @@ def _summary(console: Console, engine: Engine) -> None:
             )
             pages.append(f"{part.name}: {Path(report.folder) / 'index.html'}")
     console.print(table)
-    console.print("Real: chitchat. Simulated: the other two; their ρ is known, so their verdicts can be checked.")
+    console.print("Real: the chats and ratings of chitchat. Simulated: the other two; their ρ is known, as a check.")
+    console.print(
+        "Assumed of the real chats: who writes second stands for the chatbot; the rating is the user's, though who "
+        "rated is not recorded; writing again is what liking does. More in each report."
+    )
     for page in pages:
         console.print(page, soft_wrap=True)

@@ -12,8 +12,10 @@ from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from unspoken.errors import BadInput, MissingRun, TooLittleData
+from unspoken.folders import replacing
 from unspoken.frames import TEXTS
 from unspoken.pairs import folder as datasets
+from unspoken.report.render import write_report
 from unspoken.rewards import features, head, run_folder, score, train, trunk
 from unspoken.rewards.records import records
 
@@ -128,7 +130,7 @@ def test_a_dataset_is_no_run_and_a_run_no_dataset(loop, tmp_path):
 
 
 def test_the_manifest_is_written_last_and_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="half way"), run_folder.writing(tmp_path / "run") as folder:
+    with pytest.raises(RuntimeError, match="half way"), replacing(tmp_path / "run", run_folder.KIND) as folder:
         (folder / "config.json").write_text("{}")
         raise RuntimeError("half way")
     assert list(tmp_path.iterdir()) == []
@@ -136,22 +138,35 @@ def test_the_manifest_is_written_last_and_a_failure_leaves_nothing(tmp_path):
 
 def test_a_failure_keeps_the_run_that_was_there(loop, tmp_path):
     run = shutil.copytree(loop.stated, tmp_path / "run")
-    with pytest.raises(RuntimeError, match="half way"), run_folder.writing(run):
+    with pytest.raises(RuntimeError, match="half way"), replacing(run, run_folder.KIND):
         raise RuntimeError("half way")
     assert run_folder.manifest(run) == run_folder.manifest(loop.stated)
 
 
 def test_a_run_takes_the_place_of_a_run_and_of_nothing_else(loop, tmp_path):
     run = shutil.copytree(loop.stated, tmp_path / "run")
-    with run_folder.writing(run) as folder:
+    with replacing(run, run_folder.KIND) as folder:
         (folder / "new").write_text("")
     assert [file.name for file in run.iterdir()] == ["new"]
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
-    with pytest.raises(BadInput, match="holds something that is not a run"), run_folder.writing(precious):
+    with (
+        pytest.raises(BadInput, match="holds something that is not a reward model"),
+        replacing(precious, run_folder.KIND),
+    ):
         pass
     assert (precious / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_result_of_another_kind_is_not_replaced(loop, tmp_path):
+    run = shutil.copytree(loop.stated, tmp_path / "run")
+    with pytest.raises(BadInput, match="not a report"):
+        write_report({}, run)
+    dataset = shutil.copytree(loop.dataset, tmp_path / "dataset")
+    with pytest.raises(BadInput, match="not a reward model"):
+        train.train(dataset, "stated", dataset)
+    assert run_folder.manifest(run) and datasets.read(dataset)
 
 
 def test_a_family_nobody_knows_is_refused(loop, tmp_path):

@@ -16,6 +16,7 @@ from unspoken.store.tables import now
 
 NDJSON = "application/x-ndjson"
 MEDIA = ("application/json", NDJSON, "text/plain")
+MOST_MEMBERS = 100  # of one gzip body
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ def _unpacked(content: bytes, limit: int) -> bytes:
     """Gzip members one after another, never more than `limit` bytes of them in memory."""
     whole = bytearray()
     rest = content
-    while rest:
+    for _ in range(MOST_MEMBERS):  # each one costs a copy of what follows it
+        if not rest:
+            return bytes(whole)
         member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             whole += member.decompress(rest, limit + 1 - len(whole))
@@ -141,6 +144,8 @@ def _unpacked(content: bytes, limit: int) -> bytes:
         if not member.eof:
             raise MalformedBody("The gzip body ends too early; it was cut off on its way.")
         rest = member.unused_data
+    if rest:
+        raise MalformedBody(f"The gzip body has more than {MOST_MEMBERS} members; compress it as one.")
     return bytes(whole)
 
 

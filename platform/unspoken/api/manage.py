@@ -23,6 +23,8 @@ REPORT_POLICY = (
     "frame-ancestors 'none'"
 )
 Row = TypeVar("Row", Job, Report)
+# What a caller may say of a job; everything else a chain passes on by itself.
+ARGUMENTS = {"dataset": str, "family": str, "recipe": str, "seed": int}
 router = APIRouter()
 
 
@@ -84,6 +86,9 @@ def ask(engine: Database, principal: Holder, body: Annotated[bodies.Body, Depend
         raise BadInput(f'`{where}`: {first["msg"]}. Send {{"name": "project.refresh"}}, say.') from error
     if "then" in asked.arguments:
         raise BadInput("`arguments.then` is not for callers: ask for project.refresh, which runs every step.")
+    strange = [key for key, value in asked.arguments.items() if not _fits(key, value)]
+    if strange:
+        raise BadInput(f"`arguments.{strange[0][:64]}` is not one of {', '.join(ARGUMENTS)}, or is no plain value.")
     with transaction(engine) as session:
         job = jobs.enqueue(
             session,
@@ -93,6 +98,11 @@ def ask(engine: Database, principal: Holder, body: Annotated[bodies.Body, Depend
             dedupe=None if asked.arguments else f"{asked.name}:{principal.project_id}",
         )
     return JSONResponse({"id": job, "name": asked.name}, 202, {"Location": f"/v1/jobs/{job}"})
+
+
+def _fits(key: str, value: object) -> bool:
+    wanted = ARGUMENTS.get(key)
+    return wanted is not None and type(value) is wanted and len(str(value)) <= 200
 
 
 @router.get("/v1/models")

@@ -24,6 +24,15 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except UnspokenError as error:
             _end(error.detail)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except OSError as error:
+            if error.filename is None and error.strerror is None:
+                raise
+            _end(
+                f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}. "
+                "Check the path, its permissions and the free space, or name another place."
+            )
         except ValidationError as error:
             if error.title != "Settings":
                 raise

@@ -73,7 +73,7 @@ def chitchat_command(
     key: KeyOption = None,
     style: ProgressOption = Style.auto,
 ) -> None:
-    """7,168 real chats of two people each (the package chitchat-dataset, MIT), many of them rated.
+    """7,168 real chats between people (the package chitchat-dataset, MIT), many of them rated.
 
     Example: `unspoken import chitchat --project chitchat`.
     """
@@ -161,6 +161,8 @@ def _post(client: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
                 body: dict[str, Any] = answer.json()
                 return body
             reason = _detail(answer)
+            if answer.status_code == 413 and len(batch) > 1:
+                return _halves(client, batch)
             if answer.status_code in (401, 403):
                 raise NotSignedIn(reason)
             if answer.status_code not in (429, 503):
@@ -170,6 +172,17 @@ def _post(client: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
         if attempt + 1 < TRIES:
             time.sleep(wait)
     raise Unavailable(f"{client.base_url} did not take the events in {TRIES} tries: {reason}. Try again later.")
+
+
+def _halves(client: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
+    """Both halves of a batch that was too large for one request."""
+    middle = len(batch) // 2
+    answers = [_post(client, half) for half in (batch[:middle], batch[middle:])]
+    return {
+        "stored": sum(int(answer.get("stored", 0)) for answer in answers),
+        "repeated": sum(int(answer.get("repeated", 0)) for answer in answers),
+        "items": [item for answer in answers for item in answer.get("items", [])],
+    }
 
 
 def _account(answer: dict[str, Any], tally: Tally) -> None:

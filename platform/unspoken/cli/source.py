@@ -48,8 +48,10 @@ def world(path: Path) -> Source:
         from unspoken.simulate.world import ASSUMPTIONS, FACTS
 
         about |= {"simulated": True, "facts": list(FACTS), "assumptions": list(ASSUMPTIONS)}
-        if "rho" in told.get("world", {}):
-            about["truth"] = {"rho": told["world"]["rho"]}
+        made = told.get("world", {})
+        rho = made.get("rho") if isinstance(made, dict) else None
+        if isinstance(rho, int | float) and -1 <= rho <= 1:
+            about["truth"] = {"rho": rho}
     return Source(about["project"], worlds.events(path), "chat", about)
 
 

@@ -58,8 +58,10 @@ def pairs(
 
     Example: `unspoken pairs world --out dataset`, or `unspoken pairs --project shop --out dataset`.
     """
-    from unspoken.pairs.folder import write
+    from unspoken.folders import check_replaceable
+    from unspoken.pairs.folder import KIND, write
 
+    check_replaceable(out, KIND)
     if (source is None) == (project is None):
         raise BadInput("Name either a SOURCE (unspoken pairs world --out dataset) or a --project, not both.")
     with progress(style, "labelling") as show:
@@ -137,9 +139,11 @@ def report(
     Example: `unspoken report dataset --stated stated --revealed revealed --out report`, then open report/index.html.
     Where one model could not be trained, leave it out: the report says what is missing.
     """
+    from unspoken.folders import check_replaceable
     from unspoken.report.compare import compare
-    from unspoken.report.render import write_report
+    from unspoken.report.render import KIND, write_report
 
+    check_replaceable(out, KIND)
     with progress(style, "comparing") as show:
         found = compare(
             dataset,

@@ -129,8 +129,8 @@ def _pairs(units: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, funnel: Fu
     if kappa.chains:
         how = "its prior, because fewer than 50 chains went back" if kappa.at_prior else "fitted"
         notes.append(
-            f"Position of the last generated answer: κ = {kappa.kappa:.2f} ({how}); "
-            f"{kappa.chains} chains, {kappa.back_navigated} of them went back to an earlier answer."
+            f"The last generated answer is kept for its place alone by κ = {kappa.kappa:.2f} logits ({how}); "
+            f"{kappa.chains:,} chains of regenerated answers, {kappa.back_navigated:,} went back to an earlier one."
         )
     return check(pairs.sort("family", "chosen", "rejected"), PAIRS, "pairs"), notes
 

@@ -74,7 +74,7 @@ def compare(
         "simulated": bool(dataset.about.get("simulated", False)),
         "generated_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "facts": list(dataset.about.get("facts", [])) + dataset.notes,
-        "assumptions": list(dataset.about.get("assumptions", [])),
+        "assumptions": [*dataset.about.get("assumptions", []), *_assumed(dataset)],
         "verdict": {
             **verdict(estimate, reliabilities, association.sentence(rows), why_none),
             "truth": dataset.about.get("truth"),
@@ -88,6 +88,15 @@ def compare(
         "parted": [] if missing else parted(dataset, scores["stated"], scores["revealed"], space.row_of),
         "provenance": _provenance(dataset, manifests, seed),
     }
+
+
+def _assumed(dataset: datasets.DatasetFolder) -> list[str]:
+    """What the recipe assumes, whatever the source."""
+    shared = "Both models train on the same answers, those with both labels, and on the same number of labels."
+    if dataset.recipe.revealed == "continued":
+        return [shared]
+    weights = "Revealed labels add up acts by hand-set weights (acts/1): an order, not probabilities."
+    return [weights, shared]
 
 
 def _fitting(dataset: datasets.DatasetFolder, manifests: dict[str, dict[str, Any]]) -> None:

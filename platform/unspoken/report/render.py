@@ -7,7 +7,6 @@ to be hostile: they are made visible and short here, escaped by the template and
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from unspoken import folders
 from unspoken.report import charts
 from unspoken.report.words import LONGEST, NONE, Row, count, interval, number, percent, signed, two, visible
 
@@ -24,6 +24,7 @@ WIDE, NARROW = 660, 306  # px of plot: a desk, and a phone of 390 px with its ma
 THRESHOLD = 0.3  # what the lower 5 % bound of both reliabilities must reach before a gap is printed
 
 Draw = Callable[[int], str]
+KIND = "report"
 NAME = 120  # characters of a name or a reason that the page shows
 
 
@@ -64,15 +65,12 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
 
     A number that is not finite becomes null: JSON has no word for it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)  # an older manifest must not vouch for files half replaced
     files = {"report.json": json.dumps(_finite(report), indent=2, allow_nan=False) + "\n", "index.html": render(report)}
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    files["manifest.json"] = json.dumps({"kind": "report", "sha256": hashes}, indent=2) + "\n"
-    for name, text in files.items():
-        part = folder / f".{name}.part"
-        part.write_bytes(text.encode())
-        os.replace(part, folder / name)
+    files["manifest.json"] = json.dumps({"kind": KIND, "sha256": hashes}, indent=2) + "\n"
+    with folders.replacing(folder, KIND) as beside:
+        for name, text in files.items():
+            (beside / name).write_bytes(text.encode())
     return folder / "index.html"
 
 

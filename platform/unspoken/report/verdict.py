@@ -106,7 +106,7 @@ def _rule(gap: dict[str, float]) -> tuple[str, str]:
     if differs:
         return "differ", "What people say and what they do differ."
     if same:
-        return "same", f"What people say and what they do are the same within {MARGIN:g}."
+        return "same", f"What people say and what they do reward the same answers: the gap is less than {two(MARGIN)}."
     return "cannot tell", "Models: cannot tell whether what people say and what they do differ."
 
 

@@ -1,6 +1,7 @@
 """Features of texts, computed once: a cache by hash of the text (it holds no text), and their reduction."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -81,8 +82,11 @@ def _key(prompt: str, answer: str) -> bytes:
 def _load(file: Path | None) -> dict[bytes, np.ndarray]:
     if file is None or not file.is_file():
         return {}
-    with np.load(file) as stored:
-        return dict(zip((bytes(key) for key in stored["keys"]), stored["rows"], strict=True))
+    try:
+        with np.load(file) as stored:
+            return dict(zip((bytes(key) for key in stored["keys"]), stored["rows"], strict=True))
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}  # damaged: it is only a cache, and is written anew
 
 
 def _save(file: Path | None, known: dict[bytes, np.ndarray]) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
+from unspoken.errors import MissingRun
 from unspoken.pairs import folder as datasets
 from unspoken.rewards import run_folder
 from unspoken.rewards import trunk as trunks
@@ -48,11 +50,10 @@ def of_pairs(
 
 def on_features(run: Path, features: np.ndarray) -> np.ndarray:
     """Scores (n,) from features that the same frozen trunk made, shape (n, hidden)."""
-    from safetensors.numpy import load_file
-
     run_folder.manifest(run)
-    weights = load_file(run / "model.safetensors")
-    scores = torch.from_numpy(features.astype(np.float64)) @ torch.from_numpy(
-        weights["classifier.weight"].astype(np.float64)[0]
-    )
-    return np.asarray(scores.numpy() + float(weights["classifier.bias"][0]))
+    try:
+        weights = load_file(run / "model.safetensors")
+        weight, bias = weights["classifier.weight"].astype(np.float64)[0], float(weights["classifier.bias"][0])
+    except (SafetensorError, KeyError) as error:
+        raise MissingRun(f"{run / 'model.safetensors'} is damaged ({error}). Train the run again.") from error
+    return np.asarray(features.astype(np.float64) @ weight + bias)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from unspoken import folders
 from unspoken.errors import BadInput
 from unspoken.pairs import folder as datasets
 from unspoken.rewards import features, head, run_folder
@@ -37,6 +38,7 @@ def train(
     if family not in FAMILIES:
         raise BadInput(f"There is no family {family!r} to train on; there are {' and '.join(FAMILIES)}.")
     say = progress or (lambda share, note: None)
+    folders.check_replaceable(out, run_folder.KIND)
     dataset = datasets.read(dataset_folder)
     say(0.0, "loading the base model")
     trunk = trunks.load(base_model, device, threads)
@@ -45,7 +47,7 @@ def train(
     data = space.records(dataset, family, split="train")
     fitted = head.fit(data)
     say(0.95, "writing the checkpoint")
-    with run_folder.writing(out) as folder:
+    with folders.replacing(out, run_folder.KIND) as folder:
         _export(trunk, space.reduction, fitted, folder)
         manifest = run_folder.write_manifest(
             folder,

@@ -2,14 +2,13 @@
 
 import gzip
 import json
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from unspoken import folders
 from unspoken.errors import BadInput
 from unspoken.simulate.behaviour import Behaviour, Person
 from unspoken.simulate.config import World, to_toml
@@ -29,14 +28,14 @@ ASSUMPTIONS = (
 def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str], None] | None = None) -> Path:
     """Write the world; the same world and seed give the same events. BadInput where `out` holds something else."""
     say = progress or (lambda share, note: None)
-    out = out.absolute()
     if seed < 0:
         raise BadInput(f"The seed is {seed}; a whole number from 0 on was needed.")
-    if out.exists() and not _replaceable(out):
-        raise BadInput(f"{out} holds something that is not a world; name an empty folder or a new one.")
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    (beside / "truth").mkdir(parents=True)
+    with folders.replacing(out, "world", _ours) as folder:
+        return _write(world, seed, folder, say, out)
+
+
+def _write(world: World, seed: int, folder: Path, say: Callable[[float, str], None], out: Path) -> Path:
+    (folder / "truth").mkdir()
     corpus = make_corpus(world.answers_per_prompt, world.corpus_seed)
     random = np.random.default_rng([seed, 2])
     utilities = make_utilities(world, corpus, random)
@@ -46,7 +45,7 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
         for index in range(world.users)
     ]
     # mtime 0: the same world is the same file.
-    with (beside / "events.jsonl.gz").open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+    with (folder / "events.jsonl.gz").open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
         for person in people:
             prompts = random.permutation(len(corpus.prompts))[: world.exchanges]
             for prompt in prompts:
@@ -55,7 +54,7 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
                 person.clock_ms += int(random.exponential(3_600_000))
             if person.index % 50 == 0:
                 say(person.index / len(people), f"user {person.index + 1} of {len(people)}")
-    pl.DataFrame(behaviour.truth).write_parquet(beside / "truth" / "answers.parquet")
+    pl.DataFrame(behaviour.truth).write_parquet(folder / "truth" / "answers.parquet")
     pl.DataFrame(
         {
             "user": [person.name for person in people],
@@ -65,21 +64,13 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
             "w_stated": utilities.stated.tolist(),
             "w_revealed": utilities.revealed.tolist(),
         }
-    ).write_parquet(beside / "truth" / "users.parquet")
-    (beside / "world.toml").write_text(to_toml(world, seed), encoding="utf-8")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    old = beside.with_name(f"{beside.name}.old")
-    if out.exists():
-        out.replace(old)
-    beside.replace(out)
-    shutil.rmtree(old, ignore_errors=True)
+    ).write_parquet(folder / "truth" / "users.parquet")
+    (folder / "world.toml").write_text(to_toml(world, seed), encoding="utf-8")
     say(1.0, f"{len(people)} users, {len(behaviour.truth)} answers")
     return out
 
 
-def _replaceable(out: Path) -> bool:
-    """An empty folder, or a world and nothing beside it: a folder that only holds somebody's world.toml is neither."""
-    if not out.is_dir():
-        return False
+def _ours(out: Path) -> bool:
+    """A world and nothing beside it: a folder that only holds somebody's world.toml is none."""
     names = {each.name for each in out.iterdir()}
-    return not names or {"world.toml", "events.jsonl.gz"} <= names <= {"world.toml", "events.jsonl.gz", "truth"}
+    return {"world.toml", "events.jsonl.gz"} <= names <= {"world.toml", "events.jsonl.gz", "truth"}
