@@ -168,7 +168,7 @@ def test_stated_pairs_have_no_margin_and_kept_siblings_have_one():
     found = built([*VOTED, sent(6, "expose", "a"), sent(7, "expose", "c"), asked(8, "n", "c")])
     assert dict(found.pairs.select("family", "margin").iter_rows()) == {"stated": 0.0, "revealed": -2.0}
     assert found.pairs["p"].to_list() == [1.0, 1.0]
-    assert "κ = 2.00 (its prior" in found.notes[0]
+    assert "κ = 2.00 logits (its prior" in found.notes[0]
 
 
 def test_the_labels_of_one_user_weigh_no_more_than_their_cap():

@@ -46,19 +46,19 @@ def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any]
         "episodes": built.episodes,
         "acts": built.acts,
     }
-    manifest = {
-        "kind": KIND,
-        "digest": built.digest,
-        "recipe": built.recipe.as_dict(),
-        "funnel": built.funnel,
-        "signals": built.signals,
-        "notes": built.notes,
-        "about": about or {},
-        "rows": {name: len(frame) for name, frame in frames.items()},
-    }
     with folders.replacing(folder, KIND) as beside:
         for name, frame in frames.items():
             frame.write_parquet(beside / f"{name}.parquet")
+        manifest = {
+            "kind": KIND,
+            "digest": built.digest,
+            "recipe": built.recipe.as_dict(),
+            "funnel": built.funnel,
+            "signals": built.signals,
+            "notes": built.notes,
+            "about": about or {},
+            "rows": {name: len(frame) for name, frame in frames.items()},
+        }
         (beside / "funnel.json").write_text(json.dumps(built.funnel, indent=1))
         (beside / "manifest.json").write_text(json.dumps(manifest, indent=1))
     return folder
