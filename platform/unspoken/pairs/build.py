@@ -130,7 +130,7 @@ def _pairs(units: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, funnel: Fu
         how = "its prior, because fewer than 50 chains went back" if kappa.at_prior else "fitted"
         notes.append(
             f"The last generated answer is kept for its place alone by κ = {kappa.kappa:.2f} logits ({how}); "
-            f"chains of regenerated answers: {kappa.chains:,}, of which went back to an earlier one: {kappa.back_navigated:,}."
+            f"{kappa.back_navigated:,} of {kappa.chains:,} chains of regenerated answers went back to an earlier one."
         )
     return check(pairs.sort("family", "chosen", "rejected"), PAIRS, "pairs"), notes
 
