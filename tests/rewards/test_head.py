@@ -163,6 +163,12 @@ def test_votes_of_one_kind_alone_are_refused_with_what_to_do(make_records, value
         head.fit(replace(data, p=np.full(30, value)))
 
 
+def test_labels_that_say_nothing_are_refused_with_what_to_do(make_records):
+    data = make_records(pairs=0, alone=30)
+    with pytest.raises(TooLittleData, match="nothing that was recorded speaks for or against"):
+        head.fit(replace(data, p=np.full(30, 0.5)))
+
+
 def test_pairs_alone_may_all_point_one_way(make_records):
     data = make_records(alone=0)
     assert np.isfinite(head.fit(replace(data, p=np.ones(len(data)))).w).all()

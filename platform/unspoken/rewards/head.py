@@ -145,6 +145,11 @@ def _enough(data: Records, weight: np.ndarray) -> None:
     if not used.any():
         raise TooLittleData("There are no labels to train on. Collect votes or behaviour, then build the pairs again.")
     alone = data.p[used & data.alone]
+    if used.sum() == len(alone) and (alone == 0.5).all():
+        raise TooLittleData(
+            f"All {len(alone)} labels are .5: nothing that was recorded speaks for or against any answer. "
+            "Record stops, copies, regenerations (docs/events.md), then build the pairs again."
+        )
     if used.sum() == len(alone) and (alone.min() == alone.max()):
         raise TooLittleData(
             f"All {len(alone)} labels say the same ({alone[0]:g}); a model needs both kinds. "

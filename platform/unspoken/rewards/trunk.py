@@ -68,6 +68,8 @@ def load(base_model: str, device_name: str = "cpu", threads: int = 1) -> Trunk:
     where = device(device_name)
     torch.set_num_threads(threads)
     path = locate(base_model)
+    if path.startswith((".", "/", "~")) and not os.path.isdir(path):  # a hub's name cannot look like this
+        raise _not_loaded(base_model, "there is no such folder")
     try:
         config = AutoConfig.from_pretrained(path, num_labels=1)
         tokenizer = AutoTokenizer.from_pretrained(path)
