@@ -209,7 +209,6 @@ def test_a_refresh_is_one_chain_that_keeps_its_name_to_the_end(engine, project):
 
 
 def test_a_broker_that_is_away_fails_no_request(engine, project, monkeypatch):
-    pytest.importorskip("redis")
     monkeypatch.setenv("UNSPOKEN_BROKER_URL", "redis://127.0.0.1:1/0")
     _forget_settings()
     began = time.monotonic()

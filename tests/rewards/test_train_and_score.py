@@ -159,6 +159,13 @@ def test_a_run_takes_the_place_of_a_run_and_of_nothing_else(loop, tmp_path):
     assert (precious / "thesis.txt").read_text() == "years of work"
 
 
+def test_scores_are_not_written_over_a_folder(loop, tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BadInput, match="is a folder; name the Parquet file"):
+        score.score(loop.stated, loop.dataset, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_result_of_another_kind_is_not_replaced(loop, tmp_path):
     run = shutil.copytree(loop.stated, tmp_path / "run")
     with pytest.raises(BadInput, match="not a report"):

@@ -8,7 +8,7 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from unspoken.errors import MissingRun
+from unspoken.errors import BadInput, MissingRun
 from unspoken.pairs import folder as datasets
 from unspoken.rewards import run_folder
 from unspoken.rewards import trunk as trunks
@@ -25,7 +25,12 @@ def score(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
-    """Writes (message, score) of every answer of the dataset to a Parquet file, through the checkpoint itself."""
+    """Writes (message, score) of every answer of the dataset to a Parquet file, through the checkpoint itself.
+
+    BadInput where `out` is a folder, before anything is computed.
+    """
+    if out.is_dir():
+        raise BadInput(f"{out} is a folder; name the Parquet file to write, as in {out / 'scores.parquet'}.")
     run_folder.manifest(run)
     texts = datasets.read(dataset_folder).texts
     pairs = list(texts.select("prompt", "answer").iter_rows())
@@ -34,8 +39,11 @@ def score(
     scores = pl.DataFrame({"message": texts["message"], "score": [float(of[pair]) for pair in pairs]})
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.part")
-    scores.write_parquet(beside)
-    beside.replace(out)
+    try:
+        scores.write_parquet(beside)
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
     return scores
 
 
