@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +20,25 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one.")
     max_body_bytes: int = Field(5_000_000, gt=0, description="Largest request body, before and after decompression.")
     max_batch_events: int = Field(10_000, gt=0, description="Most events in one request.")
+    body_timeout_s: float = Field(10.0, gt=0, description="A request whose body takes longer to come is ended.")
+    queue_events: int = Field(100_000, gt=0, description="Most events that wait to be written; beyond, 503.")
+    queue_bytes: int = Field(100_000_000, gt=0, description="Most bytes of requests that wait to be written.")
+    write_key_events_per_s: float = Field(
+        2_000.0, ge=0, description="What one write key may send per second, in bursts of ten times that; 0: no limit."
+    )
+    secret_key_events_per_s: float = Field(0.0, ge=0, description="The same for a secret or admin key.")
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL", description="NORMAL is faster and may lose the last moments at a power cut, never at a crash."
+    )
+    upstream_url: str = Field(
+        "", description="OpenAI-compatible server behind POST /v1/chat/completions, as https://host/v1. Empty: none."
+    )
+    upstream_key: str = Field("", description="Key for the upstream.")
+    resume_s: float = Field(600.0, gt=0, description="How long a streamed answer can be resumed after its end.")
+    grace_s: float = Field(1800.0, gt=0, description="A page that hid or fell silent this long ago was closed.")
+    upkeep_s: float = Field(60.0, gt=0, description="How often closes are inferred and old events removed.")
+    redact_hook: str = Field("", description="Your own redaction of texts at the door, as module:function.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or one JSON object a line.")
     lease_s: float = Field(30.0, gt=0, description="A job whose worker is silent this long is taken over.")
     sweep_s: float = Field(5.0, gt=0, description="How often lost jobs are looked for.")
     retrain_s: float = Field(3600.0, gt=0, description="How often a project with new events is rebuilt and retrained.")

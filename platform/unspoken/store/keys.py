@@ -17,11 +17,19 @@ Role = Literal["write", "secret", "research", "admin"]
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: a key of one project, with its role."""
+    """Who asks: a key of one project, with its role, or a message token that such a key signed.
+
+    `origins`: the pages it may be used from (None: any). `events_per_s`: its rate where it has its own.
+    A token names the one `message` that may be spoken of and the `user` (hashed) who may speak; a key names neither.
+    """
 
     project_id: str
-    role: Role
+    role: Role | Literal["token"]
     key_id: str
+    origins: tuple[str, ...] | None = None
+    events_per_s: float | None = None
+    message: str | None = None
+    user: str | None = None
 
 
 def create(session: Session, project_id: str, role: str) -> tuple[Key, str]:

@@ -1,14 +1,38 @@
 """Projects: one per chatbot, each with the secret that keys the hashes of its users."""
 
 import secrets
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from unspoken.errors import BadInput, Conflict, NotFound
 from unspoken.store.dialects import insert_or_skip
 from unspoken.store.tables import Project, new_id, now
+
+
+class Rules(BaseModel):
+    """What a project's settings may hold, beside `about` (where its events come from, for the report).
+
+    `consent`: "assumed" takes an event without a consent string as agreed to, "required" does not; an event that has
+    one is used for the purposes it names. `retention_days`: events and texts older than this are removed (None:
+    never). `redact`: what is blotted out of texts before they are stored. `grace_s`: overrules the setting.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: dict[str, Any] = Field(default_factory=dict)
+    write_key_may_append_assistant: bool = False
+    consent: Literal["assumed", "required"] = "assumed"
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    redact: tuple[Literal["email", "phone", "card", "ip"], ...] = ()
+    grace_s: Annotated[float, Field(gt=0)] | None = None
+
+
+def rules(project: Project) -> Rules:
+    """The project's settings, checked."""
+    return Rules.model_validate(project.settings)
 
 
 def create(

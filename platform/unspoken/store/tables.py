@@ -75,7 +75,11 @@ class Project(Base):
 
 
 class Key(Base):
-    """An API key: only its SHA-256 is kept. `role`: write, secret, research, admin."""
+    """An API key: only its SHA-256 is kept. `role`: write, secret, research, admin.
+
+    `origins` are the pages a write key may be used from (null: any); `events_per_s` overrules the setting;
+    `replaces` is the key that this one was made to follow, which works on until its `expires_at`.
+    """
 
     __tablename__ = "keys"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
@@ -83,7 +87,13 @@ class Key(Base):
     role: Mapped[str] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     hint: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(200), default="")
+    origins: Mapped[list[str] | None]
+    events_per_s: Mapped[float | None]
+    replaces: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
+    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 
@@ -166,7 +176,10 @@ class Parked(Base):
 
 
 class Dataset(Base):
-    """One build of labels, pairs and unpaired. It is whole once `finished_at` is set, which is written last."""
+    """One build of labels, pairs and unpaired. It is whole once `finished_at` is set, which is written last.
+
+    `withdrawn_at`, here and on models and reports: it held evidence of a user who was erased since.
+    """
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
@@ -177,6 +190,7 @@ class Dataset(Base):
     funnel: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
 
 
 class Label(Base):
@@ -244,6 +258,7 @@ class Model(Base):
     digest: Mapped[str] = mapped_column(String(64))
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None]
 
 
 class EvaluationSet(Base):
@@ -269,6 +284,7 @@ class Report(Base):
     summary: Mapped[dict[str, Any]]
     folder: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None]
 
 
 class Job(Base):
@@ -334,3 +350,20 @@ class Quarantine(Base):
     since: Mapped[datetime] = mapped_column(default=now)
     undone_at: Mapped[datetime | None]
     __table_args__ = (Index(None, "project_id", "user"),)
+
+
+class Erasure(Base):
+    """A user whose data was erased: the hash stays, so that a late or repeated event from before does not come back.
+
+    `counts` says what was removed from where; `finished_at` is set when the last place was searched.
+    """
+
+    __tablename__ = "erasures"
+    seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    user: Mapped[str] = mapped_column(String(64))
+    asked_by: Mapped[str] = mapped_column(String(200))
+    asked_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (Index(None, "project_id", "user"), {"sqlite_autoincrement": True})
