@@ -32,7 +32,13 @@ COMMANDS = [
     "score",
     "report",
     "keys",
+    "projects",
+    "export",
+    "erase",
 ]
+SOURCES_OF_IMPORT = (
+    "world", "chitchat", "openai", "openwebui", "oasst", "halie", "realhumaneval", "table",
+)  # fmt: skip
 NO_TORCH = "import sys; sys.modules.update(dict.fromkeys(('polars', 'torch', 'transformers')))"
 
 
@@ -116,8 +122,11 @@ def test_help_lists_every_command_and_does_not_wait_for_torch(process):
     assert [name for name in COMMANDS if f" {name} " not in helped.stdout] == []
 
 
-@pytest.mark.parametrize("command", [[name] for name in COMMANDS if name not in ("import", "keys")] + [
-    ["import", "world"], ["import", "chitchat"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"],
+@pytest.mark.parametrize("command", [
+    *([name] for name in COMMANDS if name not in ("import", "export", "keys", "projects")),
+    *(["import", name] for name in SOURCES_OF_IMPORT), ["export", "events"], ["export", "user"],
+    ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"],
+    ["projects", "list"], ["projects", "show"], ["projects", "set"],
 ], ids=" ".join)  # fmt: skip
 def test_help_teaches_with_an_example(run, command):
     helped = run(*command, "--help")
@@ -196,7 +205,7 @@ def test_a_setting_that_does_not_fit_is_named(run):
 
 def test_tables_go_up_and_down_and_down_wants_to_know_how_far(run):
     assert "no revision" in run("migrate", "current").stdout
-    assert "is at 0001" in run("migrate").stdout
+    assert "is at 0003" in run("migrate").stdout
     refused(run("migrate", "down"), "--to base")
     assert "no revision" in run("migrate", "down", "--to", "base").stdout
 

@@ -1,13 +1,15 @@
 """The vocabulary: what is taken, and the sentence that anything else gets."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unspoken import events
 from unspoken.errors import BadEvent
+from unspoken.events.kinds import CLASSES
 
 REFUSED = [
     ("vote", {"value": 2}, "value", "less than or equal to 1"),
@@ -16,6 +18,16 @@ REFUSED = [
     ("votes", {}, "kind", 'There is no kind "votes". Did you mean `vote`?'),
     ("thanks", {}, "kind", "derived by the platform"),
     ("vote", {"id": "7"}, "id", "a UUID is needed"),
+    ("vote", {"id": 7}, "id", "a UUID is needed"),
+    ("vote", {"id": "018f6b1e-0d5c-7c3a-9b1e-2f6a7c8d9e0f\n"}, "id", "a UUID is needed"),
+    ("vote", {"id": "018f6b1e00d5c-7c3a-9b1e-2f6a7c8d9e0f"}, "id", "a UUID is needed"),
+    ("vote", {"reasons": ["a", 7]}, "reasons.1", "valid string"),
+    ("vote", {"reasons": ["a"] * 51}, "reasons", "at most 50 items"),
+    ("vote", {"reasons": ["a", "\0"]}, "reasons", "NUL"),
+    ("vote", {"n": 1.0}, "n", "valid integer"),
+    ("vote", {"\ud800": 1}, "?", "has no field"),
+    ("solicit", {"propensity": 0}, "propensity", "greater than 0"),
+    ("choice", {"rejected": []}, "rejected", "at least 1 item"),
     ("vote", {"at": "2026-10-01T12:00:00"}, "at", "RFC 3339 with an offset"),
     ("vote", {"at": "2026-02-30T12:00:00Z"}, "at", "day is out of range"),
     ("vote", {"at": 10**20}, "at", "another unit"),
@@ -123,3 +135,119 @@ def test_a_user_is_hashed_under_the_projects_secret():
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.just(timezone(timedelta(hours=5)))))
 def test_any_time_survives_being_written(moment):
     assert events.instant(moment.isoformat()) == moment
+
+
+words = st.text(max_size=8) | st.sampled_from(
+    [
+        "m1",
+        "\0",
+        "\\u0000",
+        "\ud800",
+        "\U0001f600",
+        "user",
+        "2026-10-01T12:00:00Z",
+        "1970-01-01T00:00:00-01:00",
+        "x" * 300,
+    ]
+)
+numbers = (
+    st.integers() | st.floats() | st.sampled_from([0, -0.0, 1.0, 5, 2**53, 2**63, 2**64, 10**30, 10**400, 1e308, 1e999])
+)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=12,
+)
+FIELDS = sorted({"kind", "nothing"}.union(*(each.__struct_fields__ for each in CLASSES.values())))
+
+
+def nested(levels):
+    value: dict[str, object] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+def agree(items, body=None):
+    """Whether the fast reader takes these items, which it does if and only if the slow one takes each, and equally."""
+    try:
+        slow = [events.parse(item) for item in items]
+    except BadEvent as refusal:
+        assert refusal.detail.encode()
+        slow = None
+    fast = events.decode(body or json.dumps(items).encode())
+    assert fast == (None if slow is None else (slow, None))
+    return fast is not None
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(events.KINDS), st.dictionaries(st.sampled_from(FIELDS), values, max_size=3))
+def test_both_readers_take_the_same_events(make_event, kind, changed):
+    agree([make_event(kind) | changed])
+
+
+@pytest.mark.parametrize(("levels", "taken"), [(1, True), (16, True), (17, False), (500, False), (5000, False)])
+def test_both_readers_take_as_deep_an_object(make_event, levels, taken):
+    item = make_event()
+    written = b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)  # json.dumps itself gives up at a thousand
+    body = b'[%s,"arm":%s}]' % (json.dumps(item).encode()[:-1], written)
+    assert agree([item | {"arm": nested(levels)}], body) is taken
+
+
+@pytest.mark.parametrize("kind", [None, 1, True, ["vote"], {}, "", "Vote", "vote\0"])
+def test_what_is_no_kind_is_none(make_event, kind):
+    assert not agree([make_event() | {"kind": kind}])
+
+
+@given(st.binary(max_size=30))
+def test_the_fast_reader_takes_no_bytes_that_are_no_events(body):
+    assert events.decode(body) in (None, ([], None))
+
+
+@given(st.data())
+def test_the_fast_reader_takes_no_damaged_body_that_json_refuses(make_event, data):
+    body = bytearray(json.dumps(make_event("vote", arm={"a": [1, "ü", None]}, comment="so \\ so")).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    found = events.decode(bytes(body))
+    if found is not None:
+        assert found == ([events.parse(json.loads(bytes(body)))], None)
+
+
+def test_a_body_is_one_event_or_a_list_or_a_batch(make_event):
+    item = make_event()
+    event, at = events.parse(item), datetime(2026, 10, 1, 12, 0, 1, tzinfo=UTC)
+    said = "2026-10-01T14:00:01+02:00"
+    for body, sent_at in [
+        (item, None),
+        ([item], None),
+        ({"events": [item]}, None),
+        ({"events": [item], "sent_at": said}, at),
+        ({"sent_at": 1790856001000, "events": [item]}, at),
+    ]:
+        for indent in (None, 2):
+            assert events.decode(json.dumps(body, indent=indent).encode()) == ([event], sent_at)
+    for body in ({"events": [item], "more": 1}, {"events": item}, {"events": [item], "sent_at": "now"}, [[item]], None):
+        assert events.decode(json.dumps(body).encode()) is None
+
+
+def test_of_a_field_given_twice_the_last_counts_or_the_fast_reader_declines(make_event):
+    body = json.dumps(make_event("vote", value=1)).encode()
+    for twice in (
+        b'"value":-1',
+        b'"value":2',
+        b'"kind":"vote"',
+        b'"kind":"share"',
+        b'"n":"one","n":1',
+        b'"n":1,"n":"one"',
+    ):
+        given = body[:-1] + b"," + twice + b"}"
+        found = events.decode(given)
+        assert found is None or found == ([events.parse(json.loads(given))], None)
+
+
+def test_the_schema_knows_every_kind_and_holds_no_reference():
+    said = events.schema()
+    assert [each["properties"]["kind"]["enum"] for each in said["oneOf"]] == [[kind] for kind in CLASSES]
+    assert set(CLASSES) == set(events.KINDS)
+    assert "$ref" not in json.dumps(said)

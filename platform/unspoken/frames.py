@@ -35,6 +35,11 @@ EVENTS: Schema = {
     "fields": pl.String,  # the kind's own fields as a JSON object
 }
 
+REFUSED: Schema = {
+    "event": pl.String,
+    "said": pl.Boolean,  # whether it named purposes and this is not one of them; false: it said nothing at all
+}
+
 EPISODES: Schema = {
     "message": pl.String,  # the answer (an assistant message)
     "conversation": pl.String,

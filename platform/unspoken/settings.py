@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     upstream_key: str = Field("", description="Key for the upstream.")
     resume_s: float = Field(600.0, gt=0, description="How long a streamed answer can be resumed after its end.")
     grace_s: float = Field(1800.0, gt=0, description="A page that hid or fell silent this long ago was closed.")
-    upkeep_s: float = Field(60.0, gt=0, description="How often closes are inferred and old events removed.")
+    upkeep_s: float = Field(60.0, gt=0, description="How often closes are inferred and counts brought up to date.")
     redact_hook: str = Field("", description="Your own redaction of texts at the door, as module:function.")
     log_format: Literal["text", "json"] = Field("text", description="Lines for people, or one JSON object a line.")
     lease_s: float = Field(30.0, gt=0, description="A job whose worker is silent this long is taken over.")

@@ -1,16 +1,26 @@
-"""The app on a fresh database, called as a browser elsewhere would; and the keys of its project."""
+"""The app on a fresh database, called as a browser elsewhere would; the keys of its project; and a real server."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from unspoken.api.app import create_app
+from unspoken.jobs.broker import producer
+from unspoken.settings import settings
 from unspoken.store import keys
-from unspoken.store.database import transaction
-from unspoken.store.tables import Project
+from unspoken.store.database import reading, transaction
+from unspoken.store.tables import Base, Event, Project
 
 KeyOf = Callable[[str], str]
 
@@ -25,9 +35,9 @@ def app(engine: Engine) -> FastAPI:
 def key_of(engine: Engine, project: Project) -> KeyOf:
     """Makes a key of a role for the project `chat`."""
 
-    def key_of(role: str) -> str:
+    def key_of(role: str, **more: Any) -> str:
         with transaction(engine) as session:
-            return keys.create(session, project.id, role)[1]
+            return keys.create(session, project.id, role, **more)[1]
 
     return key_of
 
@@ -52,3 +62,88 @@ def here(app: FastAPI) -> Iterator[TestClient]:
     """From this machine, without a key."""
     with TestClient(app, "http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as client:
         yield client
+
+
+@pytest.fixture
+def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Celery's filesystem broker in a folder of this test."""
+    monkeypatch.setenv("UNSPOKEN_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    producer.cache_clear()
+    yield
+    settings.cache_clear()
+    producer.cache_clear()
+
+
+@pytest.fixture
+def count(engine: Engine) -> Callable[..., int]:
+    """How many rows a table has, the events' by default."""
+
+    def count(table: type[Base] = Event) -> int:
+        with reading(engine) as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+    return count
+
+
+@dataclass
+class Server:
+    """`unspoken serve` in a process of its own."""
+
+    process: "subprocess.Popen[bytes]"
+    door: socket.socket
+    address: tuple[str, int]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal, waits, and returns the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+class Serve(Protocol):
+    """Starts a server on a database, with settings and command line options."""
+
+    def __call__(self, database_url: str, *options: str, files: int | None = None, **settings: object) -> Server:
+        """A server whose socket listens already: a caller waits until it serves. It may open so many `files`."""
+        ...
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts servers, and kills those that are left at the end."""
+    running: list[Server] = []
+
+    def serve(database_url: str, *options: str, files: int | None = None, **settings: object) -> Server:
+        door = socket.create_server(("127.0.0.1", 0), backlog=512)
+        environment = os.environ | {
+            "UNSPOKEN_DATABASE_URL": database_url,
+            "UNSPOKEN_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            **{f"UNSPOKEN_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        log = tmp_path / f"server-{len(running)}.log"
+        with log.open("wb") as stream:
+            command = [sys.executable, "-m", "unspoken", "serve", "--fd", str(door.fileno()), *options]
+            limited = [] if files is None else ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"]
+            process = subprocess.Popen(
+                [*limited, *command],
+                env=environment,
+                pass_fds=[door.fileno()],
+                stdout=stream,
+                stderr=stream,
+            )
+        running.append(Server(process, door, door.getsockname(), log))
+        return running[-1]
+
+    yield serve
+    for server in running:
+        server.door.close()
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait(20)

@@ -3,10 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from unspoken.jobs.broker import producer
-from unspoken.settings import settings
 from unspoken.store import keys, models, projects, reports
 from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Dataset, Job
@@ -113,30 +111,10 @@ def test_a_job_that_does_not_exist_is_refused(client, here, broker):
     assert here.post("/v1/jobs", json={"name": "pairs.build"}).status_code == 401
 
 
-def test_health_and_readiness(stranger, engine):
-    assert stranger.get("/healthz").json()["status"] == "ok"
-    assert stranger.get("/readyz").json()["status"] == "ready"
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    answer = stranger.get("/readyz")
-    assert (answer.status_code, "unspoken migrate" in answer.json()["detail"]) == (503, True)
-
-
 def test_what_is_not_there_is_a_problem_too(stranger):
     for answer, status in ((stranger.get("/nothing"), 404), (stranger.get("/v1/events"), 405)):
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
-
-
-@pytest.fixture
-def broker(tmp_path, monkeypatch):
-    """Celery's filesystem broker in a folder of this test."""
-    monkeypatch.setenv("UNSPOKEN_HOME", str(tmp_path / "home"))
-    settings.cache_clear()
-    producer.cache_clear()
-    yield
-    settings.cache_clear()
-    producer.cache_clear()
 
 
 def test_times_carry_their_zone(client, engine, broker):

@@ -6,6 +6,7 @@ from random import Random
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from polars.testing import assert_frame_equal
 
 from unspoken.events import EXPRESSED, STATED, Event
@@ -37,7 +38,7 @@ def of(frame: pl.DataFrame, family: str) -> pl.DataFrame:
 def with_votes_shuffled(events: list[Event], seed: int) -> list[Event]:
     values = [event.value for event in events if event.kind == "vote"]
     Random(seed).shuffle(values)
-    return [event.model_copy(update={"value": values.pop()}) if event.kind == "vote" else event for event in events]
+    return [replace(event, value=values.pop()) if event.kind == "vote" else event for event in events]
 
 
 def without_stated(events: list[Event]) -> list[Event]:
@@ -78,7 +79,7 @@ def test_no_word_of_an_answer_reaches_a_label(world, whole):
     def other_words(event: Event) -> Event:
         if event.kind != "message" or event.role != "assistant":
             return event
-        return event.model_copy(update={"text": event.text[::-1].swapcase()})
+        return replace(event, text=event.text[::-1].swapcase())
 
     other = built([other_words(event) for event in world])
     assert_frame_equal(other.labels, whole.labels, check_exact=True)
@@ -155,7 +156,7 @@ def test_keeping_a_sibling_speaks_in_its_pair_and_not_again_alone(world, whole):
 
     def other_kept(event: Event) -> Event:
         if event.kind == "message" and event.role == "user" and event.parent and event.parent.endswith("-a1"):
-            return event.model_copy(update={"parent": event.parent[:-1] + "0"})
+            return replace(event, parent=event.parent[:-1] + "0")
         return event
 
     other = built([other_kept(event) for event in world if event.kind != "select"])

@@ -1,17 +1,24 @@
 """Events into the tables on both databases: once for ever, in any order, users never in clear."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from unspoken.events import hash_user, parse
 from unspoken.store import projects
+from unspoken.store.arrivals import Arrival, Receipt
+from unspoken.store.bare import bare
 from unspoken.store.database import connect, reading, transaction
-from unspoken.store.ingest import Receipt, ingest, waiting
+from unspoken.store.fold import fold, waiting
+from unspoken.store.ingest import Erasures, ingest, write
 from unspoken.store.tables import Conversation, Event, Message, Parked
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -118,6 +125,7 @@ def test_an_event_without_its_message_is_parked_not_refused(engine, project, sen
 def test_a_conversation_spans_its_events(engine, send, make_event):
     send(make_event("vote", at="2026-10-01T12:00:00Z"), make_event("vote", at="2026-10-01T11:00:00Z"))
     send(make_event("vote", at="2026-10-01T13:00:00Z"))
+    assert fold(engine) == 3
     with reading(engine) as session:
         conversation = session.scalars(select(Conversation)).one()
         last = session.scalar(select(func.max(Event.seq)))
@@ -185,3 +193,93 @@ def test_the_same_batch_from_eight_at_once_is_stored_once(database_url, engine, 
     assert sum(receipt.stored for receipt in receipts) == 80
     assert sum(receipt.repeated for receipt in receipts) == 7 * 80
     assert (count(engine, Event), count(engine, Message), count(engine, Parked)) == (80, 40, 0)
+
+
+# What a text array of PostgreSQL, JSON or SQLite's values would each mistake for something else.
+NASTY = st.text(
+    st.one_of(
+        st.sampled_from("\\\"',{}[]%?:;\n\t\r NULL\1\2\x7f\u2028é𝄞"),
+        st.characters(exclude_characters="\0", codec="utf-8"),
+    ),
+    min_size=1,
+    max_size=40,
+)
+EVERY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@EVERY
+@given(texts=st.lists(NASTY, min_size=1, max_size=40), alone=st.booleans())
+def test_every_character_is_stored_as_it_came(engine, texts, alone):
+    with transaction(engine) as session:
+        project = projects.create(session, str(uuid4()))
+        events = [
+            parse(
+                {"id": str(uuid4()), "kind": "message", "at": 0, "conversation": text, "message": f"{number}{text}"}
+                | {"role": "user", "text": text, "meta": {text: [text, None, 1.5]}, "arm": {text: text}}
+                | ({} if alone else {"page": text, "session": text, "device": "phone", "consent": text, "n": number})
+            )
+            for number, text in enumerate(texts)
+        ]
+        assert ingest(session, project, events, sent_at=None, received_at=NOW) == Receipt(len(texts), 0)
+    with reading(engine) as session:
+        stored = session.scalars(select(Event).where(Event.project_id == project.id).order_by(Event.message)).all()
+        told = session.scalars(select(Message).where(Message.project_id == project.id).order_by(Message.id)).all()
+    assert sorted((each.id, each.text) for each in told) == sorted((f"{n}{text}", text) for n, text in enumerate(texts))
+    by_id = {event.id: event for event in stored}
+    for number, (text, event) in enumerate(zip(texts, events, strict=True)):
+        row = by_id[event.id]
+        assert (row.conversation, row.message, row.arm) == (text, f"{number}{text}", {text: text})
+        assert row.fields == {"role": "user", "meta": {text: [text, None, 1.5]}}
+        assert (row.page, row.session, row.consent, row.n) == ((None,) * 4 if alone else (text, text, text, number))
+
+
+ARRIVALS = st.lists(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.sampled_from(["vote", "one", "two"])), max_size=6),
+    max_size=8,
+)
+
+
+@EVERY
+@given(groups=st.lists(ARRIVALS, max_size=4))
+def test_however_arrivals_are_grouped_each_event_is_stored_once_and_told_once(engine, groups):
+    """Ids, messages and texts from so few that they meet: against a plain account of what should happen."""
+    with transaction(engine) as session:
+        project = projects.create(session, str(uuid4()))
+    ids = [str(UUID(int=project.number << 32 | number)) for number in range(10)]
+
+    def event(number, message, what):
+        fields = {"kind": "vote", "value": 1} if what == "vote" else {"kind": "message", "role": "user", "text": what}
+        return parse({"id": ids[number], "at": 0, "conversation": "c", "message": f"m{message}"} | fields)
+
+    stored: set[int] = set()
+    texts: dict[int, str] = {}
+    for group in groups:
+        arrivals = [Arrival(project, None, [event(*each) for each in sent], None, NOW) for sent in group]
+        with transaction(engine) as session:
+            answers = write(bare(session.connection()), arrivals, Erasures())
+        # The first that brings an id in a group stands for it; it conflicts when its message has another text.
+        first: dict[int, tuple[int, str]] = {}
+        for sent in group:
+            for number, message, what in sent:
+                first.setdefault(number, (message, what))
+        conflicts, new = set(), set()
+        for number, (message, what) in first.items():
+            if number in stored:
+                continue
+            if what != "vote" and texts.setdefault(message, what) != what:
+                conflicts.add(number)
+            else:
+                new.add(number)
+        stored |= new
+        for sent, answer in zip(group, answers, strict=True):
+            assert isinstance(answer, Receipt)
+            mine = {number for number, *_ in sent}
+            assert answer.stored == len(mine & new)
+            assert answer.conflicts == tuple(sorted(ids[number] for number in mine & conflicts))
+            assert answer.stored + answer.repeated + len(answer.conflicts) == len(sent)
+            new -= mine
+    with reading(engine) as session:
+        rows = Counter(session.scalars(select(Event.id).where(Event.project_id == project.id)))
+        told = dict(session.execute(select(Message.id, Message.text).where(Message.project_id == project.id)).all())
+    assert rows == Counter(ids[number] for number in stored)
+    assert told == {f"m{message}": text for message, text in texts.items()}

@@ -9,8 +9,9 @@ from unspoken.settings import settings
 from unspoken_workers import lease
 
 TICK_S = 5.0
+RETENTION_S = 3600.0  # its unit is days
 
-TASKS = ("pairs", "training", "reports", "upkeep")
+TASKS = ("pairs", "training", "reports", "upkeep", "erasure", "retention", "closes")
 
 app = Celery("unspoken_workers", include=[f"unspoken_workers.{name}" for name in TASKS])
 app.conf.update(broker_settings(settings()))
@@ -30,10 +31,25 @@ app.conf.update(
             "schedule": settings().sweep_s,
             "options": {"queue": jobs.UPKEEP, "expires": settings().sweep_s},
         },
+        "events.fold": {
+            "task": "events.fold",
+            "schedule": settings().upkeep_s,
+            "options": {"queue": jobs.UPKEEP, "expires": settings().upkeep_s},
+        },
         "schedules.tick": {
             "task": "schedules.tick",
             "schedule": TICK_S,
             "options": {"queue": jobs.UPKEEP, "expires": TICK_S},
+        },
+        "closes.infer": {
+            "task": "closes.infer",
+            "schedule": settings().upkeep_s,
+            "options": {"queue": jobs.UPKEEP, "expires": settings().upkeep_s},
+        },
+        "privacy.upkeep": {
+            "task": "privacy.upkeep",
+            "schedule": RETENTION_S,
+            "options": {"queue": jobs.UPKEEP, "expires": RETENTION_S},
         },
     },
 )

@@ -11,12 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from unspoken import __version__, jobs
+from unspoken.errors import NotFound
 from unspoken.frames import TEXTS, empty
 from unspoken.pairs import folder as dataset_folder
 from unspoken.pairs.build import Built
 from unspoken.pairs.texts import needed, texts
 from unspoken.settings import settings
-from unspoken.store import database, datasets, projects, reading
+from unspoken.store import database, datasets, projects, reading, traces
 from unspoken_workers.lease import engine
 
 
@@ -26,14 +27,24 @@ def named(kind: str, *inputs: object) -> Path:
     return settings().home.absolute() / kind / name
 
 
-def cache() -> Path:
-    """Where features of texts are kept between jobs."""
-    return settings().home.absolute() / "cache"
+def cache(project_id: str) -> Path:
+    """Where features of a project's texts are kept between jobs."""
+    return traces.cache(settings().home, project_id)
 
 
 def whole(folder: Path) -> bool:
-    """Whether the folder is finished: its manifest is written last."""
-    return (folder / "manifest.json").is_file()
+    """Whether the folder is finished, its manifest being written last, and was not withdrawn."""
+    return (folder / "manifest.json").is_file() and not traces.withdrawn(folder)
+
+
+@contextmanager
+def gone_if_withdrawn(folder: Path) -> Iterator[None]:
+    """Removes the folder when the block finds that its dataset was withdrawn while it was made."""
+    try:
+        yield
+    except NotFound:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def keep(built: Built, project_id: str) -> Path:
@@ -67,7 +78,7 @@ def workspace(job: jobs.Job) -> Iterator[Path]:
 def with_texts(project_id: str, dataset_id: str, folder: Path) -> Path:
     """Write the dataset with the texts it needs to `folder`; MissingRun when its own folder is gone."""
     with database.reading(engine()) as session:
-        digest = datasets.get(session, dataset_id).digest
+        digest = datasets.get(session, dataset_id, project_id).digest
         project = projects.get(session, project_id)
         kept = dataset_folder.read(named("datasets", project_id, digest))
         built = Built(

@@ -25,7 +25,7 @@ def _compare(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
     if not dataset_id or not job.project_id:
         raise BadInput("report.compare needs a project, and the argument dataset (its id).")
     with database.reading(engine()) as session:
-        digest = datasets.get(session, dataset_id).digest
+        digest = datasets.get(session, dataset_id, job.project_id).digest
         found = {family: models.latest(session, dataset_id, family) for family in ("stated", "revealed")}
     runs = {family: model for family, model in found.items() if model}
     if not runs:
@@ -36,12 +36,12 @@ def _compare(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
             lease.progress(0.0, "collecting texts")
             dataset = artefacts.with_texts(job.project_id, dataset_id, work / "dataset")
             options = [word for family, run in runs.items() for word in (f"--{family}", run.folder)]
-            options += ["--device", settings().device, "--cache", str(artefacts.cache())]
+            options += ["--device", settings().device, "--cache", str(artefacts.cache(job.project_id))]
             stage(["report", str(dataset), *options, "--out", str(work / "report")], lease, work)
             lease.check()
             artefacts.publish(work / "report", folder)
     report = json.loads((folder / "report.json").read_text())
     verdict = report["verdict"]
-    with database.transaction(engine()) as session:
+    with artefacts.gone_if_withdrawn(folder), database.transaction(engine()) as session:
         made = reports.record(session, job.project_id, dataset_id, verdict["label"], verdict, folder)
     return {"report": made, "verdict": verdict["label"]}

@@ -27,7 +27,7 @@ def _train(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
     base_model = job.arguments.get("base_model", settings().base_model)
     seed = int(job.arguments.get("seed", 0))
     with database.reading(engine()) as session:
-        digest = datasets.get(session, dataset_id).digest
+        digest = datasets.get(session, dataset_id, job.project_id).digest
     run = artefacts.named("runs", job.project_id, digest, family, base_model, seed)
     if not artefacts.whole(run):
         with artefacts.workspace(job) as work:
@@ -37,7 +37,7 @@ def _train(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
             stage(
                 [
                     "train", str(dataset), "--family", family, "--out", str(made), "--base-model", base_model,
-                    "--device", settings().device, "--seed", str(seed), "--cache", str(artefacts.cache()),
+                    "--device", settings().device, "--seed", str(seed), "--cache", str(artefacts.cache(job.project_id)),
                 ],
                 lease,
                 work,
@@ -45,6 +45,6 @@ def _train(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
             lease.check()
             artefacts.publish(made, run)
     manifest = json.loads((run / "manifest.json").read_text())
-    with database.transaction(engine()) as session:
+    with artefacts.gone_if_withdrawn(run), database.transaction(engine()) as session:
         model = models.record(session, job.project_id, dataset_id, family, run, manifest)
     return {"model": model, "model_hash": manifest["model_hash"]}

@@ -11,18 +11,26 @@ from unspoken.settings import settings
 from unspoken.store import datasets
 from unspoken.store.database import transaction
 from unspoken.store.dialects import insert_or_skip
-from unspoken.store.horizon import horizon, touched_conversations
+from unspoken.store.fold import fold
+from unspoken.store.horizon import news
 from unspoken.store.tables import Project, Schedule, new_id, now
 from unspoken_workers.app import app
 from unspoken_workers.lease import engine
 
 REFRESH = "project.refresh"
+FOLDING = 0.25  # of the time, SQLite's write lock is held to fold events
 
 
 @app.task(name="jobs.sweep")
 def sweep() -> None:
     """Hint at jobs whose message was lost or whose worker died."""
     hint(jobs.due(engine()))
+
+
+@app.task(name="events.fold")
+def fold_events() -> None:
+    """Count what has come and find what waits, without keeping those who write events waiting for long."""
+    fold(engine(), share=FOLDING)
 
 
 @app.task(name="schedules.tick")
@@ -67,4 +75,4 @@ def _has_news(session: Session, project_id: str | None) -> bool:
     if project_id is None:
         return True
     newest = datasets.newest(session, project_id)
-    return bool(touched_conversations(session, project_id, newest.horizon if newest else None, horizon(session)))
+    return news(session, project_id, newest.horizon if newest else None)

@@ -1,85 +1,197 @@
-"""POST /v1/events: whatever fits is stored and committed, and only then answered."""
+"""POST /v1/events: whatever fits is stored and committed, and only then answered.
 
-from typing import Annotated, Any
+The route stands before the framework: a raw ASGI handler whose usual request costs a look at its key (remembered for
+two seconds), one pass over its body and its place in the writer's next transaction. A body that this pass refuses is
+read again the slow way, item by item, for exact sentences.
+"""
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qsl
 
-from unspoken.api import bodies
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from unspoken import events
+from unspoken.api import bodies, problems
 from unspoken.api.bodies import Malformed
-from unspoken.api.deps import Appender, Database
+from unspoken.api.doors import Door, Doors
+from unspoken.api.edge import Journal, Receive, Scope, Send
+from unspoken.api.heads import HEADERS, json_head
 from unspoken.api.problems import RefusedEvents, problem_type
-from unspoken.errors import BadEvent, Conflict, MalformedBody, NotAllowed, UnspokenError
-from unspoken.events import Event, Message, parse
-from unspoken.store import projects
-from unspoken.store.database import reading, transaction
-from unspoken.store.ingest import Receipt, ingest
-from unspoken.store.tables import Project
+from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, UnspokenError
+from unspoken.events import REVEALED, Event
+from unspoken.settings import settings
+from unspoken.store.tables import now
+from unspoken.store.writer import Arrival, Receipt, Writer
 
 PATH = "/v1/events"
-router = APIRouter()
+LARGE = 100_000  # bytes; a larger body is read in another thread, so that the others' answers need not wait for it
+BEHAVIOUR = frozenset(REVEALED)
 
 
-@router.options(PATH, include_in_schema=False)
-def preflight() -> Response:
-    """Any page may send events: the key says which project they are of, and no cookie goes along."""
-    allowed = {
-        "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "authorization, content-type, content-encoding",
-        "Access-Control-Max-Age": "86400",
-    }
-    return Response(status_code=204, headers=allowed)
+@dataclass(slots=True)
+class Sorted:
+    """The events of one request: those to store, with their places in it, and what becomes of the others."""
+
+    good: list[Event]
+    places: list[int] | None = None  # None: every event is good and stands where it stood
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    declined: int = 0
+
+    def place(self, index: int) -> int:
+        """Where a good event stood in the request."""
+        return index if self.places is None else self.places[index]
 
 
-@router.post(PATH)
-def collect(
-    request: Request, principal: Appender, engine: Database, body: Annotated[bodies.Body, Depends(bodies.read)]
-) -> JSONResponse:
-    """200 when all is stored, 207 when some was refused, else a problem. A second time changes nothing."""
-    batch = bodies.decode(body, request.query_params.get("sent_at"))
-    with reading(engine) as session:
-        project = projects.get(session, principal.project_id)
-    trusted = principal.role != "write" or project.settings.get("write_key_may_append_assistant") is True
-    good: list[tuple[int, Event]] = []
-    refused: list[dict[str, Any]] = []
-    for place, item in enumerate(batch.items):
+class Collector:
+    """The handler. `writer` says through what it writes: the app's own, which lives as long as its lifespan."""
+
+    def __init__(self, doors: Doors, journal: Journal, writer: Callable[[], Writer]) -> None:
+        self._doors = doors
+        self._journal = journal
+        self._writer = writer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """200 when all is stored, 207 when some was refused, else a problem. A second time changes nothing."""
+        started = perf_counter()
         try:
-            good.append((place, _event(item, trusted)))
+            status, content, brought = await self._answer(dict(scope["headers"]), scope["query_string"], receive)
+            headers: list[tuple[bytes, bytes]] = json_head(len(content))
+        except Exception as error:
+            brought = len(error.items) if isinstance(error, RefusedEvents) else 0
+            answer = problems.answer(error, "POST", PATH)
+            status, content, headers = answer.status_code, bytes(answer.body), [*HEADERS, *answer.raw_headers]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+        self._journal.answered("POST", PATH, status, perf_counter() - started, brought)
+
+    async def _answer(self, headers: Mapping[bytes, bytes], query: bytes, receive: Receive) -> tuple[int, bytes, int]:
+        """Status, body, and how many events the request brought."""
+        door = await self._doors.of(headers, query)
+        door.origin(headers.get(b"origin"))
+        if door.bucket is not None:
+            door.bucket.check()
+        media, packed = bodies.declared(headers)
+        received_at = now()
+        body = bodies.Body(await bodies.gather(receive), media, packed, received_at)
+        found, sent_at, brought = await self._read(door, body, query)
+        private = door.public and (headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1")
+        if private or not door.open:
+            found = _sift(door, found, private)
+        receipt = Receipt(0, 0)
+        if found.good:
+            size = len(body.content)
+            receipt = await self._append(
+                door, Arrival(door.project, door.principal, found.good, sent_at, received_at, size)
+            )
+            _add_conflicts(found, receipt)
+        self._count(found, receipt)
+        return *_said(found, receipt), brought
+
+    async def _read(self, door: Door, body: bodies.Body, query: bytes) -> tuple[Sorted, Any, int]:
+        """The events of a body, `sent_at`, and how many there were; charged to the key before any is parsed twice."""
+        said = dict(parse_qsl(query.decode("latin-1"))).get("sent_at") if query else None
+        decoded = None
+        if body.media != bodies.NDJSON:
+            large = body.packed or len(body.content) > LARGE
+            decoded = await run_in_threadpool(_decode, body) if large else _decode(body)
+        if decoded is None:
+            batch = await run_in_threadpool(bodies.decode, body, said)
+            if door.bucket is not None:
+                door.bucket.take(len(batch.items))
+            return await run_in_threadpool(_parsed, batch.items), batch.sent_at, len(batch.items)
+        good, sent_at = decoded
+        if len(good) > (most := settings().max_batch_events):
+            raise bodies.too_many(len(good), most)
+        if door.bucket is not None:
+            door.bucket.take(len(good))
+        if sent_at is None and said is not None:
+            sent_at = bodies.sent_at_of(bodies.in_query(said))
+        return Sorted(good), sent_at, len(good)
+
+    async def _append(self, door: Door, arrival: Arrival) -> Receipt:
+        started = perf_counter()
+        try:
+            receipt = await self._writer().append(arrival)
+        except NotSignedIn:
+            self._doors.forget(door)
+            raise
+        self._journal.tally.commit.add(perf_counter() - started)
+        return receipt
+
+    def _count(self, found: Sorted, receipt: Receipt) -> None:
+        tally = self._journal.tally
+        tally.stored += receipt.stored
+        tally.repeated += receipt.repeated
+        tally.declined += found.declined
+        for item in found.refused:
+            tally.refused[item["type"].rpartition(":")[2]] += 1
+
+
+def _decode(body: bodies.Body) -> tuple[list[Event], Any] | None:
+    return events.decode(bodies.plain(body))
+
+
+def _parsed(items: list[Any]) -> Sorted:
+    """Each item as an event, or refused with its reason."""
+    found = Sorted([], [])
+    assert found.places is not None
+    for place, item in enumerate(items):
+        try:
+            if isinstance(item, Malformed):
+                raise MalformedBody(item.detail)
+            found.good.append(events.parse(item))
+            found.places.append(place)
         except UnspokenError as error:
-            refused.append(_refusal(place, item.get("id") if isinstance(item, dict) else None, error))
-    receipt = Receipt(0, 0)
-    if good:
-        receipt = _store(engine, project, [event for _, event in good], batch, body)
+            found.refused.append(_refusal(place, item.get("id") if isinstance(item, dict) else None, error))
+    return found
+
+
+def _sift(door: Door, found: Sorted, private: bool) -> Sorted:
+    """Without what this key may not append, and without behaviour where the browser asks not to be followed."""
+    kept = Sorted([], [], found.refused)
+    assert kept.places is not None
+    for index, event in enumerate(found.good):
+        try:
+            door.admit(event)
+        except UnspokenError as error:
+            kept.refused.append(_refusal(found.place(index), event.id, error))
+            continue
+        if private and event.kind in BEHAVIOUR:
+            kept.declined += 1
+            continue
+        kept.good.append(event)
+        kept.places.append(found.place(index))
+    return kept
+
+
+def _add_conflicts(found: Sorted, receipt: Receipt) -> None:
     # Not "does the id stand in conflicts": a second event of the same id would be named as well, and was repeated.
     conflicts = set(receipt.conflicts)
-    for place, event in good:
+    for index, event in enumerate(found.good if conflicts else ()):
         if event.id in conflicts:
             conflicts.discard(event.id)
-            refused.append(_refusal(place, event.id, Conflict(_contradiction(event))))
-    counts = {"stored": receipt.stored, "repeated": receipt.repeated}
-    if not refused:
-        return JSONResponse(counts)
-    refused.sort(key=lambda item: int(item["item"]))
-    if not receipt.stored and not receipt.repeated:
-        raise RefusedEvents(refused)
-    return JSONResponse({**counts, "items": refused}, 207)
+            found.refused.append(_refusal(found.place(index), event.id, Conflict(_contradiction(event))))
 
 
-def _store(engine: Any, project: Project, events: list[Event], batch: bodies.Batch, body: bodies.Body) -> Receipt:
-    with transaction(engine) as session:
-        return ingest(session, project, events, sent_at=batch.sent_at, received_at=body.received_at)
-
-
-def _event(item: object, trusted: bool) -> Event:
-    if isinstance(item, Malformed):
-        raise MalformedBody(item.detail)
-    event = parse(item)
-    if isinstance(event, Message) and event.role == "assistant" and not trusted:
-        raise NotAllowed(
-            "A write key is public and may not append an assistant's messages; send them from the server with a "
-            "secret key, or set the project's `write_key_may_append_assistant`."
-        )
-    return event
+def _said(found: Sorted, receipt: Receipt) -> tuple[int, bytes]:
+    """Status and body; RefusedEvents when nothing at all was taken."""
+    if not (found.refused or found.declined or receipt.erased):
+        return 200, b'{"stored":%d,"repeated":%d}' % (receipt.stored, receipt.repeated)
+    counts: dict[str, Any] = {"stored": receipt.stored, "repeated": receipt.repeated}
+    if found.declined:
+        counts["declined"] = found.declined
+    if receipt.erased:
+        counts["erased"] = receipt.erased
+    if not found.refused:
+        return 200, bytes(JSONResponse(counts).body)
+    found.refused.sort(key=lambda item: int(item["item"]))
+    if not any(counts.values()):
+        raise RefusedEvents(found.refused)
+    return 207, bytes(JSONResponse({**counts, "items": found.refused}).body)
 
 
 def _refusal(place: int, event: object, error: UnspokenError) -> dict[str, Any]:

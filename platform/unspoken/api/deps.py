@@ -26,32 +26,25 @@ Database = Annotated[Engine, Depends(engine)]
 def bearer(request: Request) -> str | None:
     """The key of the Authorization header; NotSignedIn when the header holds something else."""
     header = request.headers.get("authorization")
-    if header is None:
-        return None
+    return None if header is None else key_of(header)
+
+
+def key_of(header: str) -> str:
+    """The key of an Authorization header; NotSignedIn when it holds something else."""
     scheme, _, key = header.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise NotSignedIn("The Authorization header must read `Bearer <key>`.")
     return key.strip()
 
 
-def appender(request: Request, engine: Database) -> Principal:
-    """Who appends events: the header's key, or a write key in the query (`?key=`, for sendBeacon)."""
-    in_header, in_query = bearer(request), request.query_params.get("key")
-    key = in_header or in_query
-    if not key:
-        raise NotSignedIn("Send the project's key as `Authorization: Bearer <key>`, or a write key as `?key=<key>`.")
-    with reading(engine) as session:
-        principal = keys.authenticate(session, key)
-    if principal.role == "research":
-        raise NotAllowed("A research key may not append events; use a write key or a secret key.")
-    if not in_header and principal.role != "write":
-        raise NotAllowed(f"Addresses are logged: send the {principal.role} key in the Authorization header instead.")
-    return principal
-
-
 def holder(request: Request, engine: Database) -> Principal:
     """Who runs things: a secret or admin key."""
     return _allowed(_principal(request, engine), "secret", "admin")
+
+
+def admin(request: Request, engine: Database) -> Principal:
+    """Who says what others may do: an admin key, also at this machine, so that the audit can name it."""
+    return _allowed(_principal(request, engine), "admin")
 
 
 def viewer(request: Request, engine: Database) -> str | None:
@@ -101,7 +94,9 @@ def _principal(request: Request, engine: Engine) -> Principal:
             "machine itself, under http://127.0.0.1 or http://localhost, when the server listens there alone."
         )
     with reading(engine) as session:
-        return keys.authenticate(session, key)
+        principal = keys.authenticate(session, key)
+    keys.used(engine, principal)
+    return principal
 
 
 def _allowed(principal: Principal, *roles: str) -> Principal:
@@ -110,6 +105,6 @@ def _allowed(principal: Principal, *roles: str) -> Principal:
     return principal
 
 
-Appender = Annotated[Principal, Depends(appender)]
+Admin = Annotated[Principal, Depends(admin)]
 Holder = Annotated[Principal, Depends(holder)]
 Viewer = Annotated[str | None, Depends(viewer)]

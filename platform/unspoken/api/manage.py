@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 
 import unspoken
-from unspoken import jobs, migrate
+from unspoken import jobs
 from unspoken.api import bodies
 from unspoken.api.deps import Database, Holder, Viewer
-from unspoken.errors import BadInput, NotFound, Unavailable
+from unspoken.errors import BadInput, NotFound
 from unspoken.store import models, overview, reports
 from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Base, Job, Report
@@ -34,21 +34,6 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-@router.get("/healthz")
-def alive() -> dict[str, str]:
-    """The process answers; nothing else is said."""
-    return {"status": "ok", "version": unspoken.__version__}
-
-
-@router.get("/readyz")
-def ready(engine: Database) -> dict[str, str]:
-    """The database answers and has the tables of this version; otherwise Unavailable says which it is."""
-    found, needed = migrate.current(engine), migrate.head()
-    if found != needed:
-        raise Unavailable(f"The database is at revision {found or 'none'}, not {needed}; run `unspoken migrate`.")
-    return {"status": "ready", "revision": needed}
 
 
 @router.get("/v1/status")
@@ -125,7 +110,10 @@ def list_reports(engine: Database, only: Viewer) -> dict[str, list[dict[str, Any
 def report_page(engine: Database, only: Viewer, report_id: str) -> HTMLResponse:
     """The report itself, one self-contained page in which no script may run."""
     with reading(engine) as session:
-        page = Path(_one(session, Report, report_id, only).folder) / "index.html"
+        report = _one(session, Report, report_id, only)
+    if report.withdrawn_at is not None:
+        raise NotFound(f"Report {report_id} was withdrawn, because a user in it was erased; a new one is being made.")
+    page = Path(report.folder) / "index.html"
     if not page.is_file():
         raise NotFound(f"The page of report {report_id} is no longer in its folder; compare again to make a new one.")
     return HTMLResponse(page.read_bytes(), headers={"Content-Security-Policy": REPORT_POLICY})

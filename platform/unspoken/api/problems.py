@@ -30,6 +30,14 @@ class RefusedEvents(BadInput):
             self.slug = first["type"].rpartition(":")[2]
 
 
+class Unready(Unavailable):
+    """Something that the server needs is not there: `checks` names each such thing, with its state."""
+
+    def __init__(self, detail: str, checks: dict[str, str]) -> None:
+        super().__init__(detail)
+        self.checks = checks
+
+
 def problem_type(slug: str) -> str:
     """The URI that names a kind of problem."""
     return f"urn:unspoken:problem:{slug}"
@@ -37,10 +45,10 @@ def problem_type(slug: str) -> str:
 
 def install(app: FastAPI) -> None:
     """Makes the app answer every error as a problem."""
-    app.add_exception_handler(UnspokenError, _known)
+    app.add_exception_handler(UnspokenError, _answer)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(RequestValidationError, _unfit)
-    app.add_exception_handler(Exception, _unknown)
+    app.add_exception_handler(Exception, _answer)
 
 
 def problem(
@@ -51,8 +59,14 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def _known(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, UnspokenError)  # registered for it alone
+def answer(error: Exception, method: str, route: str) -> JSONResponse:
+    """The answer for an error of ours; anything else is a fault of the server, which is logged and not shown."""
+    if not isinstance(error, UnspokenError):
+        log.error("%s %s failed", method, route, exc_info=error)
+        detail = (
+            "This is a fault of the server, which has logged it. What was sent was not stored; send it again later."
+        )
+        return problem(500, UnspokenError.slug, UnspokenError.title, detail)
     headers: dict[str, str] = {}
     more: dict[str, Any] = {}
     if isinstance(error, TooMany | Unavailable):
@@ -61,9 +75,15 @@ def _known(_request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, BadEvent):
         more["field"] = error.field
+    if isinstance(error, Unready):
+        more["checks"] = error.checks
     if isinstance(error, RefusedEvents):
         more = {key: error.items[0][key] for key in ("item", "id", "field")} | {"items": error.items}
     return problem(error.status, error.slug, error.title, error.detail, headers, **more)
+
+
+def _answer(request: Request, error: Exception) -> JSONResponse:
+    return answer(error, request.method, getattr(request.scope.get("route"), "path", "(none)"))
 
 
 def _plain(request: Request, error: Exception) -> JSONResponse:
@@ -81,9 +101,3 @@ def _unfit(_request: Request, error: Exception) -> JSONResponse:
     field = ".".join(str(part) for part in first["loc"][1:])
     detail = f"`{field or first['loc'][0]}`: {first['msg'][0].lower()}{first['msg'][1:]}."
     return problem(422, BadInput.slug, BadInput.title, detail, field=field)
-
-
-def _unknown(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = "This is a fault of the server, which has logged it. What was sent was not stored; send it again later."
-    return problem(500, UnspokenError.slug, UnspokenError.title, detail)

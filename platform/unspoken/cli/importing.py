@@ -1,24 +1,24 @@
 """`unspoken import`: events of a file or of known chats, into the database or to a server."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
+from unspoken.cli import source as sources
+from unspoken.cli.sending import sending
 from unspoken.cli.show import Progress, ProgressOption, Style, progress
-from unspoken.cli.source import Source, chitchat, world
-from unspoken.errors import BadInput, NotSignedIn, Unavailable
+from unspoken.cli.source import Source
+from unspoken.errors import BadInput, UnspokenError
+from unspoken.settings import settings
+from unspoken.sources.batches import Write, each, resumed
+from unspoken.sources.position import Position, Tally, fingerprint
+from unspoken.sources.reading import Reading
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-BATCH = 2_000  # events in one transaction, or one request
-TRIES = 6
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,26 +28,10 @@ app = typer.Typer(
 ProjectOption = Annotated[str | None, typer.Option("--project", help="Into which project; made when it is new.")]
 SendOption = Annotated[str | None, typer.Option("--send", help="Send to this server instead of the database.")]
 KeyOption = Annotated[str | None, typer.Option("--key", help="A secret key of the server's project.")]
-
-
-@dataclass
-class Tally:
-    """What became of the events."""
-
-    stored: int = 0
-    repeated: int = 0
-    refused: int = 0
-    first_reason: str = ""
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.stored + self.repeated + self.refused
-
-    def refuse(self, reason: str, count: int = 1) -> None:
-        """Count events that were not stored; the first reason is kept."""
-        self.refused += count
-        self.first_reason = self.first_reason or reason
+FileArgument = Annotated[Path, typer.Argument(help="The file to read; packed where its name ends in .gz.")]
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", help="Lowest and highest of ratings that are no thumbs, as in 1..5.")
+]
 
 
 @app.command("world")
@@ -62,7 +46,7 @@ def world_command(
 
     Example: `unspoken simulate --out world && unspoken import world world --project trial`.
     """
-    _bring(world(folder), project, send, key, style)
+    _bring(lambda: sources.world(folder), project, send, key, style)
 
 
 @app.command("chitchat")
@@ -77,11 +61,119 @@ def chitchat_command(
 
     Example: `unspoken import chitchat --project chitchat`.
     """
-    _bring(chitchat(limit), project, send, key, style)
+    _bring(lambda: sources.chitchat(limit), project, send, key, style)
+
+
+@app.command("openai")
+def openai_command(
+    file: FileArgument,
+    project: ProjectOption = None,
+    scale: ScaleOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """OpenAI-style JSONL: chat logs, fine-tuning files, stored completions, preferences.
+
+    Example: `unspoken import openai log.jsonl --project shop`.
+    """
+    between = _scale(scale)
+    _bring(lambda: sources.openai(file, between), project, send, key, style)
+
+
+@app.command("openwebui")
+def openwebui_command(
+    file: FileArgument,
+    project: ProjectOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """Open WebUI's database webui.db, opened for reading only: chats, thumbs, arena choices, regenerations.
+
+    Example: `unspoken import openwebui webui.db --project team`.
+    """
+    _bring(lambda: sources.openwebui(file), project, send, key, style)
+
+
+@app.command("oasst")
+def oasst_command(
+    file: FileArgument,
+    project: ProjectOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """OpenAssistant's message trees: ranks become choices, thumbs become votes.
+
+    Example: `unspoken import oasst en_100_tree.jsonl --project oasst`.
+    """
+    _bring(lambda: sources.oasst(file), project, send, key, style)
+
+
+@app.command("halie")
+def halie_command(
+    folder: Annotated[Path, typer.Argument(help="HALIE's folder dialogue or metaphor, with its tables.")],
+    project: ProjectOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """HALIE: people who talked with a chatbot, or wrote metaphors with its suggestions, and what they said of it.
+
+    Example: `unspoken import halie halie/metaphor --project metaphor`.
+    """
+    _bring(lambda: sources.halie(folder), project, send, key, style)
+
+
+@app.command("realhumaneval")
+def realhumaneval_command(
+    file: FileArgument,
+    project: ProjectOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """RealHumanEval's table of chats: programmers with a model beside them, and what they copied.
+
+    Example: `unspoken import realhumaneval chat_data.csv --project code`.
+    """
+    _bring(lambda: sources.realhumaneval(file), project, send, key, style)
+
+
+@app.command("table")
+def table_command(
+    file: FileArgument,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=answer; once for each field.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help='A TOML file of lines FIELD = "COLUMN".')] = None,
+    project: ProjectOption = None,
+    scale: ScaleOption = None,
+    send: SendOption = None,
+    key: KeyOption = None,
+    style: ProgressOption = Style.auto,
+) -> None:
+    """Any CSV or Parquet table: a row is a message (role, text), an exchange (prompt, text) or a preference (prompt,
+    chosen, rejected).
+
+    Example: `unspoken import table log.csv --map prompt=question --map text=answer --map vote=thumb --project shop`.
+    """
+    from unspoken.sources.table import mapping as read
+
+    between, said = _scale(scale), read(columns or [], mapping)
+    _bring(lambda: sources.table(file, said, between), project, send, key, style)
 
 
 def ingest(engine: "Engine", source: Source, project: str, show: Progress) -> Tally:
     """Store a source's events in a project of that name, which is made when it is new."""
+    tally = each(source, _into(engine, source, project), show, None)
+    _fold(engine)
+    return tally
+
+
+def _into(engine: "Engine", source: Source, project: str) -> Write:
+    """What stores a batch in the project."""
     from unspoken.events import parse
     from unspoken.store import database, projects
     from unspoken.store.ingest import ingest as store
@@ -103,109 +195,83 @@ def ingest(engine: "Engine", source: Source, project: str, show: Progress) -> Ta
             receipt = store(session, projects.get(session, project), events, sent_at=None, received_at=now())
         tally.stored += receipt.stored
         tally.repeated += receipt.repeated
+        tally.erased += receipt.erased
         if receipt.conflicts:
             reason = "gives a message another text, role, parent or conversation than it had"
             tally.refuse(f"{receipt.conflicts[0]}: {reason}", len(receipt.conflicts))
 
-    return _each(source.events, write, show)
+    return write
 
 
-def _bring(source: Source, project: str | None, send: str | None, key: str | None, style: Style) -> None:
-    name = project or source.name
-    if send:
-        if not key:
-            raise BadInput("A server needs a key: --key KEY (unspoken keys create --project NAME --role secret).")
-        with progress(style, "sending") as show:
-            tally = _send(source.events, send, key, show)
-    else:
-        from unspoken import migrate
-        from unspoken.store import database
-
-        engine = database.connect()
-        migrate.upgrade(engine)
-        with progress(style, "importing") as show:
-            tally = ingest(engine, source, name, show)
-    typer.echo(f"{tally.stored:,} stored, {tally.repeated:,} repeated, {tally.refused:,} refused")
+def _bring(make: Callable[[], Source], project: str | None, send: str | None, key: str | None, style: Style) -> None:
+    first = make()
+    name = project or first.name
+    if send and not key:
+        raise BadInput("A server needs a key: --key KEY (unspoken keys create --project NAME --role secret).")
+    place = ("send", send, key or "") if send else ("store", settings().database, name)
+    # Before anything is made: a file that cannot be read leaves no project behind.
+    position = Position(settings().home, fingerprint(first.files, *first.words, *place))
+    engine: Engine | None = None
+    with ExitStack() as stack:
+        if send:
+            write = stack.enter_context(sending(send, key or ""))
+        else:
+            engine = _database()
+            stack.callback(engine.dispose)
+            write = _into(engine, first, name)
+        show = stack.enter_context(progress(style, "sending" if send else "importing"))
+        try:
+            source, tally, after = resumed(first, make, write, show, position)
+        except (KeyboardInterrupt, UnspokenError):
+            if reached := position.read():
+                typer.echo(f"stopped after {reached.total:,} events; the same command goes on from there", err=True)
+            raise
+        if engine is not None:
+            _fold(engine)
+    more = f", {tally.erased:,} of people who were erased since" if tally.erased else ""
+    more += f" (resumed after {after:,} events)" if after else ""
+    typer.echo(f"{tally.stored:,} stored, {tally.repeated:,} repeated, {tally.refused:,} refused{more}")
+    say_left_out(source.reading)
     if tally.refused:
         raise BadInput(f"{tally.refused:,} of {tally.total:,} events were refused. The first: {tally.first_reason}")
     if not send:
         typer.echo(f"Next: unspoken pairs --project {name} --out dataset, or unspoken up")
 
 
-def _send(events: Iterator[dict[str, Any]], url: str, key: str, show: Progress) -> Tally:
-    import httpx
+def _database() -> "Engine":
+    from unspoken import migrate
+    from unspoken.store import database
 
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise BadInput(f"{url!r} is no address of a server. One looks like http://localhost:8000.")
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
-
-        def post(batch: list[dict[str, Any]], tally: Tally) -> None:
-            _account(_post(client, batch), tally)
-
-        return _each(events, post, show)
+    engine = database.connect()
+    migrate.upgrade(engine)
+    return engine
 
 
-def _post(client: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
-    """The server's answer; the same ids again while it is busy or away, so nothing is stored twice."""
-    import httpx
+def _fold(engine: "Engine") -> None:
+    """Bring what is derived from events up to them."""
+    from unspoken.store.fold import fold
 
-    reason = ""
-    for attempt in range(TRIES):
-        wait = 2.0**attempt / 4
-        try:
-            answer = client.post("/v1/events", json={"events": batch})
-        except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-        else:
-            if answer.status_code in (200, 207):
-                body: dict[str, Any] = answer.json()
-                return body
-            reason = _detail(answer)
-            if answer.status_code == 413 and len(batch) > 1:
-                return _halves(client, batch)
-            if answer.status_code in (401, 403):
-                raise NotSignedIn(reason)
-            if answer.status_code not in (429, 503):
-                raise BadInput(f"The server refused a batch ({answer.status_code}): {reason}")
-            said = answer.headers.get("Retry-After", "")
-            wait = min(float(said) if said.isdigit() else wait, 30.0)
-        if attempt + 1 < TRIES:
-            time.sleep(wait)
-    raise Unavailable(f"{client.base_url} did not take the events in {TRIES} tries: {reason}. Try again later.")
+    fold(engine)
 
 
-def _halves(client: Any, batch: list[dict[str, Any]]) -> dict[str, Any]:
-    """Both halves of a batch that was too large for one request."""
-    middle = len(batch) // 2
-    answers = [_post(client, half) for half in (batch[:middle], batch[middle:])]
-    return {
-        "stored": sum(int(answer.get("stored", 0)) for answer in answers),
-        "repeated": sum(int(answer.get("repeated", 0)) for answer in answers),
-        "items": [item for answer in answers for item in answer.get("items", [])],
-    }
+def say_left_out(reading: Reading) -> None:
+    """A table of what did not become an event, by reason."""
+    if not reading.left_out:
+        return
+    width = max(len(f"{left.count:,}") for left in reading.left_out.values())
+    typer.echo("left out:")
+    for reason, left in sorted(reading.left_out.items(), key=lambda item: -item[1].count):
+        typer.echo(f"    {left.count:>{width},}  {reason}; first: {left.first}")
 
 
-def _account(answer: dict[str, Any], tally: Tally) -> None:
-    items = answer.get("items", [])
-    tally.stored += int(answer.get("stored", 0))
-    tally.repeated += int(answer.get("repeated", 0))
-    for item in items:
-        if int(item.get("status", 200)) >= 400:
-            tally.refuse(f"{item.get('id')}: {item.get('detail')}")
-
-
-def _detail(answer: Any) -> str:
+def _scale(said: str | None) -> tuple[float, float] | None:
+    if said is None:
+        return None
+    lowest, dots, highest = said.partition("..")
     try:
-        return str(answer.json().get("detail", answer.text))
+        between = float(lowest), float(highest)
     except ValueError:
-        return str(answer.text)[:200]
-
-
-def _each(events: Iterable[Any], write: Callable[[list[Any], Tally], None], show: Progress) -> Tally:
-    """Batch by batch. How many will come is not known, so the bar fills halfway to what is left, as it were."""
-    tally, stream = Tally(), iter(events)
-    while batch := list(islice(stream, BATCH)):
-        write(batch, tally)
-        show(tally.total / (tally.total + 20_000), f"{tally.total:,} events")
-    show(1.0, f"{tally.total:,} events")
-    return tally
+        between = (0.0, 0.0)
+    if not dots or not between[0] < between[1] or between[1] - between[0] > 1e9:
+        raise BadInput(f"--scale {said} is no scale; one looks like --scale 1..5.")
+    return between

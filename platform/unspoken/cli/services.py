@@ -62,27 +62,30 @@ def up() -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; UNSPOKEN_HOST by default.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; UNSPOKEN_PORT by default.")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Server processes behind the one port.")] = 1,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A listening socket that was handed down.")] = None,
 ) -> None:
     """The API alone: takes events and shows what came of them. Needs neither polars nor torch.
 
-    Example: `unspoken serve --host 0.0.0.0 --port 8000`, beside `unspoken worker` on the same database.
+    Example: `unspoken serve --host 0.0.0.0 --port 8000`, beside `unspoken worker` on the same database. Told to end, it
+    answers what it has taken. Several processes share the work on PostgreSQL; on SQLite one writes at a time.
     """
-    import uvicorn
-
+    from unspoken import logs
     from unspoken import up as everything
-    from unspoken.api.app import create_app
+    from unspoken.cli import serving
 
     chosen = settings().model_copy(
         update={key: value for key, value in (("host", host), ("port", port)) if value is not None}
     )
-    config = uvicorn.Config(create_app(), access_log=False, timeout_graceful_shutdown=5)
+    logs.configure(chosen.log_format)
+    if processes > 1 and chosen.database.startswith("sqlite"):
+        typer.echo(f"{processes} processes on SQLite: they share the reading, and one of them writes at a time.")
     if fd is not None:
-        uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+        serving.run(processes, socket.socket(fileno=fd))
         return
     with everything.listening(chosen) as door:
         typer.echo(f"listening on http://{everything.in_url(chosen.host)}:{door.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[door])
+        serving.run(processes, door)
 
 
 def worker(

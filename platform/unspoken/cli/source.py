@@ -1,11 +1,12 @@
 """What SOURCE on the command line stands for: its events, and what is known about where they come from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from unspoken.errors import BadInput
+from unspoken.sources.reading import Reading
 
 # Files are read by whoever has them: their users' hashes need to be equal from run to run, and hide nothing.
 FILE_SECRET = "00" * 32
@@ -13,17 +14,43 @@ FILE_SECRET = "00" * 32
 
 @dataclass(frozen=True)
 class Source:
-    """Events as POST /v1/events takes them. `about` goes into the dataset and the report; `recipe` labels them."""
+    """Events as POST /v1/events takes them. `about` goes into the dataset and the report; `recipe` labels them.
+
+    `reading` counts, while events are taken, how far they are and what was left out. `files` and `words` are what the
+    events follow from: of equal ones come equal events.
+    """
 
     name: str
     events: Iterator[dict[str, Any]]
     recipe: str
     about: dict[str, Any]
+    reading: Reading = field(default_factory=Reading)
+    files: tuple[Path, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
         """Whether no person in it exists."""
         return bool(self.about.get("simulated"))
+
+
+class Importer(Protocol):
+    """What every module of unspoken.sources has to say about itself."""
+
+    @property
+    def RECIPE(self) -> str:
+        """How its labels are made."""
+        ...
+
+    @property
+    def FACTS(self) -> tuple[str, ...]:
+        """What can be counted in it."""
+        ...
+
+    @property
+    def ASSUMPTIONS(self) -> tuple[str, ...]:
+        """What is a choice of ours."""
+        ...
 
 
 def opened(name: str) -> Source:
@@ -40,10 +67,13 @@ def opened(name: str) -> Source:
 
 def world(path: Path) -> Source:
     """A world folder or a file of events."""
+    from unspoken.pairs.recipe import RECIPES
     from unspoken.sources import world as worlds
 
     told = worlds.about(path)
     about: dict[str, Any] = {"project": path.resolve().name, "simulated": False, "facts": [f"Events of {path.name}."]}
+    # An export says what its project was told of its events.
+    about |= {name: told[name] for name in ("facts", "assumptions") if _sentences(told.get(name))}
     if told.get("simulated"):
         from unspoken.simulate.world import ASSUMPTIONS, FACTS
 
@@ -52,17 +82,94 @@ def world(path: Path) -> Source:
         rho = made.get("rho") if isinstance(made, dict) else None
         if isinstance(rho, int | float) and -1 <= rho <= 1:
             about["truth"] = {"rho": rho}
-    return Source(about["project"], worlds.events(path), "chat", about)
+    recipe = told.get("recipe", "chat")
+    if recipe not in RECIPES:
+        raise BadInput(f"{path / 'world.toml'} names the recipe {recipe!r}; there are {', '.join(sorted(RECIPES))}.")
+    reading = Reading()
+    files = (worlds.events_file(path),)
+    return Source(about["project"], worlds.events(path, reading), recipe, about, reading, files, ("world",))
 
 
 def chitchat(limit: int | None = None) -> Source:
     """Real chats of two people each; at most `limit` of them."""
     from unspoken.sources import chitchat as chats
 
+    words = ("chitchat", chats.FACTS[0], str(limit))
+    reading = Reading()
+    return _source("chitchat", chats, chats.events(chats.load(), limit), reading, (), words)
+
+
+def openai(path: Path, scale: tuple[float, float] | None = None) -> Source:
+    """Chat logs, fine-tuning and preference files in OpenAI's form."""
+    from unspoken.sources import openai as logs
+
+    reading = Reading()
+    return _source(_stem(path), logs, logs.events(path, reading, scale), reading, (path,), ("openai", str(scale)))
+
+
+def openwebui(path: Path) -> Source:
+    """Open WebUI's webui.db."""
+    from unspoken.sources import openwebui as database
+
+    reading = Reading()
+    return _source("openwebui", database, database.events(path, reading), reading, (path,), ("openwebui",))
+
+
+def oasst(path: Path) -> Source:
+    """OpenAssistant's trees."""
+    from unspoken.sources import oasst as trees
+
+    reading = Reading()
+    return _source("oasst", trees, trees.events(path, reading), reading, (path,), ("oasst",))
+
+
+def halie(folder: Path) -> Source:
+    """HALIE's dialogues or metaphors, whichever lie in the folder."""
+    from unspoken.sources import halie as dialogue
+    from unspoken.sources import halie_metaphor
+
+    reading, part, files = Reading(), dialogue.part(folder), dialogue.files(folder)
+    said: Importer = halie_metaphor if part == "metaphor" else dialogue
+    return _source(f"halie-{part}", said, dialogue.events(folder, reading), reading, files, ("halie",))
+
+
+def realhumaneval(path: Path) -> Source:
+    """RealHumanEval's chats."""
+    from unspoken.sources import realhumaneval as chats
+
+    reading = Reading()
+    return _source("realhumaneval", chats, chats.events(path, reading), reading, (path,), ("realhumaneval",))
+
+
+def table(path: Path, columns: dict[str, str], scale: tuple[float, float] | None = None) -> Source:
+    """A CSV or Parquet table, by a mapping of our names to its columns."""
+    from unspoken.sources import table as tables
+
+    reading = Reading()
+    words = ("table", str(sorted(columns.items())), str(scale))
+    return _source(_stem(path), tables, tables.events(path, columns, reading, scale), reading, (path,), words)
+
+
+def _sentences(said: object) -> bool:
+    return isinstance(said, list) and bool(said) and all(isinstance(each, str) for each in said)
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0] or "table"
+
+
+def _source(
+    name: str,
+    importer: Importer,
+    events: Iterator[dict[str, Any]],
+    reading: Reading,
+    files: tuple[Path, ...],
+    words: tuple[str, ...],
+) -> Source:
     about = {
-        "project": "chitchat",
+        "project": name,
         "simulated": False,
-        "facts": list(chats.FACTS),
-        "assumptions": list(chats.ASSUMPTIONS),
+        "facts": list(importer.FACTS),
+        "assumptions": list(importer.ASSUMPTIONS),
     }
-    return Source("chitchat", chats.events(chats.load(), limit), chats.RECIPE, about)
+    return Source(name, events, importer.RECIPE, about, reading, files, words)

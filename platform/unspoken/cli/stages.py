@@ -1,5 +1,6 @@
 """Commands for each stage alone, on files. No stage takes a folder that lacks its manifest.json."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,39 +161,57 @@ def report(
 
 
 def _of_source(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:
+    import polars as pl
+
+    from unspoken.consent import TRAINING, allows
     from unspoken.events import parse
+    from unspoken.frames import REFUSED
     from unspoken.pairs.build import build
+    from unspoken.pairs.consented import consented
     from unspoken.pairs.texts import texts
     from unspoken.signals.reading import frames
 
     source = opened(name)
     how = _recipe(recipe or source.recipe)
+    refused: list[tuple[str, bool]] = []
 
     def parsed() -> Any:
         for number, item in enumerate(source.events, start=1):
             try:
-                yield parse(item)
+                event = parse(item)
             except BadEvent as error:
                 raise BadEvent(f"{name}, event {number}: {error.detail}", error.field) from error
+            if not allows(event.consent, TRAINING, assumed=True):
+                refused.append((event.id, True))
+            yield event
 
     show(0.0, "reading events")
     messages, events, text_of = frames(parsed(), FILE_SECRET)
-    built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note))
+    messages, events, before = consented(
+        messages, events, pl.DataFrame(refused, schema=dict(REFUSED), orient="row").unique("event")
+    )
+    built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note), before)
     return built, texts(messages, text_of, built), source.about
 
 
 def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:
+    from unspoken.consent import TRAINING
     from unspoken.pairs.build import build
+    from unspoken.pairs.consented import consented
     from unspoken.pairs.texts import needed, texts
-    from unspoken.store import database, projects, reading
+    from unspoken.store import consents, database, projects, reading
 
-    with database.reading(database.connect()) as session:
+    engine = database.connect()
+    with ExitStack() as stack, database.reading(engine) as session:
+        stack.callback(engine.dispose)
         project = projects.get(session, name)
         how = _recipe(recipe or project.recipe)
         show(0.0, "reading messages and events")
         messages = reading.read_messages(session, project.id)
         events = reading.read_events(session, project.id)
-        built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note))
+        refused = consents.refused(session, project, TRAINING)
+        messages, events, before = consented(messages, events, refused)
+        built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note), before)
         text_of = reading.read_texts(session, project.id, needed(messages, built))
     about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
     return built, texts(messages, text_of, built), about

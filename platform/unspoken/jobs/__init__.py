@@ -27,6 +27,7 @@ JOBS: Mapping[str, str] = {
     "run.train": "gpu",
     "report.compare": "data",
     "project.refresh": "data",
+    "user.erase": "data",
 }
 # What follows on a refresh, each queued in the transaction in which the one before it ends: a crash loses no step.
 REFRESH = [["run.train", {"family": "stated"}], ["run.train", {"family": "revealed"}], ["report.compare", {}]]

@@ -1,6 +1,6 @@
 """Messages and events to labels, pairs and unpaired, with the funnel. The whole of it is a pure function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -37,10 +37,19 @@ class Built:
     digest: str
 
 
-def build(messages: pl.DataFrame, events: pl.DataFrame, recipe: Recipe, progress: Progress | None = None) -> Built:
-    """Label every answer and pair what can be paired; TooLittleData when there is no answer at all."""
+def build(
+    messages: pl.DataFrame,
+    events: pl.DataFrame,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    before: Sequence[dict[str, Any]] = (),
+) -> Built:
+    """Label every answer and pair what can be paired; TooLittleData when there is no answer at all.
+
+    `before`: the funnel's steps so far, where something was left out already (see unspoken.pairs.consented).
+    """
     say = progress or (lambda share, note: None)
-    funnel = Funnel()
+    funnel = Funnel([*before])
     say(0.05, "answers")
     events = (
         check(events, EVENTS, "events").unique("event", keep="first").sort("at", "event")

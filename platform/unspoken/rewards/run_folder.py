@@ -23,7 +23,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished run; MissingRun where there is none."""
+    """The manifest of a finished run; MissingRun where there is none, or the model was withdrawn."""
     file = folder / "manifest.json"
     if not file.is_file():
         raise MissingRun(
@@ -39,4 +39,9 @@ def manifest(folder: Path) -> dict[str, Any]:
         raise MissingRun(f"{folder} lacks {lacking[0] if lacking else 'model.safetensors'}. Train the run again.")
     if found.get("kind") != KIND:
         raise MissingRun(f"{folder} holds a {found.get('kind', 'thing of unknown kind')}; a trained model was needed.")
+    if "withdrawn_at" in found:
+        raise MissingRun(
+            f"{folder} was withdrawn on {str(found['withdrawn_at'])[:10]}, because a user it was trained on was "
+            "erased. Train it again, on a dataset made since."
+        )
     return found

@@ -8,6 +8,7 @@ import polars as pl
 from unspoken.events import REVEALED
 from unspoken.frames import EPISODES, EVENTS, MESSAGES, check, empty
 from unspoken.signals.tree import tree
+from unspoken.signals.withdrawn import without_withdrawn
 
 # Silent reading, words per minute and characters per word: Brysbaert 2019.
 READING_CHARS_PER_S = 238 / 60 * 5.7
@@ -28,6 +29,9 @@ _FIELDS = pl.Struct(
         "active_ms": pl.Int64,
         "chars": pl.Int64,
         "duration_ms": pl.Int64,
+        "cause": pl.String,
+        "silent_ms": pl.Int64,
+        "role": pl.String,
     }
 )
 
@@ -40,6 +44,7 @@ def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     if answers.is_empty():
         return empty(EPISODES)
     events = events.with_columns(pl.col("fields").str.json_decode(_FIELDS).alias("f"))
+    events = without_withdrawn(events)
     acts = events.filter(pl.col("kind") != "message")
     rows = (
         answers.join(_durations(events), on="message", how="left")

@@ -1,35 +1,44 @@
 """A world folder, or a file of events, read line by line. The folder `truth/` is never opened here."""
 
-import gzip
 import json
 import tomllib
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from unspoken.errors import BadInput
+from unspoken.sources.reading import LINE_BYTES, TOO_LONG, Reading, lines
 
 
-def events(source: Path) -> Iterator[dict[str, Any]]:
-    """Events of WORLD/events.jsonl.gz, or of a .jsonl or .jsonl.gz file; BadInput names the line that is no JSON."""
+def events_file(source: Path) -> Path:
+    """The file that holds the events of a world folder, or the file itself; BadInput says what was looked for."""
     path = source / "events.jsonl.gz" if source.is_dir() else source
     if not path.is_file():
         raise BadInput(
             f"There are no events at {path}. A world folder holds events.jsonl.gz (make one: unspoken simulate --out "
-            "WORLD); a file is named .jsonl or .jsonl.gz."
+            "WORLD); a file is named .jsonl or .jsonl.gz, or .parquet as `unspoken export events` writes it."
         )
-    read = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for line in lines:
-                read += 1
-                if line.strip():
-                    yield json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}, line {read} is not JSON: {error}") from None
-    except (EOFError, OSError, zlib.error) as error:
-        raise BadInput(f"{path} cannot be read beyond line {read}: {error}") from None
+    return path
+
+
+def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, Any]]:
+    """Events of WORLD/events.jsonl.gz, or of a .jsonl, .jsonl.gz or .parquet file.
+
+    These are our own files: a line that is no JSON means a broken file, so BadInput names it and nothing is left out.
+    """
+    reading = reading or Reading()
+    path = events_file(source)
+    if path.suffix == ".parquet":
+        yield from _parquet(path, reading)
+        return
+    for number, line in lines(path, reading):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{path}, line {number} is not JSON: {error}") from None
+    if TOO_LONG in reading.left_out:
+        where = reading.left_out[TOO_LONG].first
+        raise BadInput(f"{where} is longer than {LINE_BYTES:,} bytes, and no event is.")
 
 
 def about(source: Path) -> dict[str, Any]:
@@ -41,3 +50,18 @@ def about(source: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None
+
+
+def _parquet(path: Path, reading: Reading) -> Iterator[dict[str, Any]]:
+    """Rows as `unspoken export events` writes them: the envelope, the text, and the rest as JSON in `fields`."""
+    from unspoken.sources.columns import parquet_rows
+
+    for where, row in parquet_rows(path, reading, needed=("id", "kind", "at", "conversation", "fields")):
+        try:
+            own = json.loads(row.pop("fields") or "{}")
+            arm = {"arm": json.loads(row["arm"])} if row.get("arm") else {}
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"{where}: `fields` and `arm` hold JSON objects; this is not one: {error}") from None
+        at = row["at"]
+        said = {name: value for name, value in row.items() if value is not None}
+        yield said | {"at": at.isoformat() if hasattr(at, "isoformat") else at} | arm | own

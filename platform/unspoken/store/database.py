@@ -1,7 +1,8 @@
 """One way to reach a database: an engine for a URL, a transaction on it, and plain sentences when it is not there.
 
-SQLite runs in WAL mode, syncs each commit to the disk, and takes its write lock when a transaction begins, so that a
-second writer waits (up to 30 s) and does not fail halfway. PostgreSQL is reached through psycopg 3.
+SQLite runs in WAL mode, syncs each commit to the disk unless the settings say otherwise, and takes its write lock when
+a transaction begins, so that a second writer waits (up to 30 s) and does not fail halfway. PostgreSQL is reached
+through psycopg 3.
 """
 
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def _normalised(url: str) -> URL:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN would come too late; see _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", f"synchronous={settings().sqlite_synchronous}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -110,16 +111,37 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _explain(context: ExceptionContext) -> None:
     """Turns what a driver says about an absent, locked or empty database into Unavailable."""
-    error, said = context.sqlalchemy_exception, str(context.original_exception).strip()
-    absent = "no such table" in said or "UndefinedTable" in type(context.original_exception).__name__
-    if isinstance(error, OperationalError | ProgrammingError) and absent:
-        raise Unavailable("The database lacks the tables of this version; run `unspoken migrate`.") from error
-    if not isinstance(error, OperationalError):
+    if context.is_pre_ping:
+        return  # the pool asks whether a connection still lives, and opens another where it does not
+    if not isinstance(context.sqlalchemy_exception, OperationalError | ProgrammingError):
         return
-    where = context.engine.url.render_as_string() if context.engine else "the database"
-    if context.connection is None or context.is_disconnect or "unable to open" in said:
-        raise Unavailable(
-            f"The database {where} cannot be reached ({said}). Is it running, is its URL right?"
-        ) from error
-    if any(word in said for word in ("locked", "is full", "readonly", "deadlock")):
-        raise Unavailable(f"The database {where} cannot be written: {said}.") from error
+    gone = context.connection is None or context.is_disconnect
+    away = _unavailable(context.original_exception, context.engine, gone)
+    if away is not None:
+        raise away from context.sqlalchemy_exception
+
+
+def unavailable(error: BaseException, engine: Engine, connection: Any) -> Unavailable | None:
+    """What to tell a client when this stopped the driver's connection; None when the database is not to blame."""
+    if isinstance(error, Unavailable):
+        return error
+    driver = engine.dialect.loaded_dbapi
+    if not isinstance(error, driver.Error):
+        return None
+    said = _unavailable(error, engine, engine.dialect.is_disconnect(error, connection, None))
+    if said is None and isinstance(error, driver.OperationalError | driver.InterfaceError):
+        where = engine.url.render_as_string()
+        said = Unavailable(f"The database {where} could not write: {str(error).strip()}.")
+    return said
+
+
+def _unavailable(error: BaseException, engine: Engine | None, gone: bool) -> Unavailable | None:
+    said = str(error).strip()
+    if "no such table" in said or "UndefinedTable" in type(error).__name__:
+        return Unavailable("The database lacks the tables of this version; run `unspoken migrate`.")
+    where = engine.url.render_as_string() if engine else "the database"
+    if gone or "unable to open" in said:
+        return Unavailable(f"The database {where} cannot be reached ({said}). Is it running, is its URL right?")
+    if any(word in said for word in ("locked", "is full", "readonly", "deadlock", "No space", "disk I/O")):
+        return Unavailable(f"The database {where} cannot be written: {said}.")
+    return None

@@ -1,14 +1,20 @@
-"""What came in and what was made of it, in numbers: for the status route and the page."""
+"""What came in and what was made of it, in numbers: for the status route and the page.
 
+The numbers are of this moment: what store/fold.py has counted, and what has come since.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from unspoken.store.ingest import waiting
-from unspoken.store.tables import Base, Conversation, Event, Job, Message, Project
+from unspoken.store.fold import unfolded, waiting
+from unspoken.store.horizon import stream
+from unspoken.store.tables import Conversation, Event, Job, Message, Person, Project, Tally
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,11 @@ def recent_jobs(session: Session, project_id: str | None = None, limit: int = 50
 
 
 def _overview(session: Session, project: Project) -> Overview:
-    of_kind = select(Event.kind, func.count()).where(Event.project_id == project.id).group_by(Event.kind)
-    kinds = {kind: number for kind, number in session.execute(of_kind.order_by(func.count().desc(), Event.kind))}
-    newest = select(Event.received_at).where(Event.project_id == project.id).order_by(Event.seq.desc()).limit(1)
+    since = [stream(project.id), unfolded(session)]
+    kinds, last_received_at = _kinds(session, project.number, since)
+    known_users = select(Person.user).where(Person.project == project.number)
+    known_conversations = select(Conversation.id).where(Conversation.project == project.number)
+    messages = select(func.count()).select_from(Message).where(Message.project == project.number)
     return Overview(
         id=project.id,
         name=project.name,
@@ -55,14 +63,33 @@ def _overview(session: Session, project: Project) -> Overview:
         recipe=project.recipe,
         events=sum(kinds.values()),
         kinds=kinds,
-        users=session.scalar(select(func.count(Event.user.distinct())).where(Event.project_id == project.id)) or 0,
-        conversations=_count(session, Conversation, project.id),
-        messages=_count(session, Message, project.id),
+        users=_distinct(session, known_users, Event.user, since),
+        conversations=_distinct(session, known_conversations, Event.conversation, since),
+        messages=session.scalar(messages) or 0,
         parked=waiting(session, project.id),
-        last_received_at=session.scalar(newest),
+        last_received_at=last_received_at,
     )
 
 
-def _count(session: Session, table: type[Base], project_id: str) -> int:
-    rows = table.__table__
-    return session.scalar(select(func.count()).select_from(rows).where(rows.c.project_id == project_id)) or 0
+def _kinds(session: Session, project: int, since: list[ColumnElement[bool]]) -> tuple[dict[str, int], datetime | None]:
+    """Events by kind, the most frequent first, and when the last of them was received."""
+    folded = select(Tally.kind, Tally.events, Tally.last_received_at).where(Tally.project == project)
+    come = select(Event.kind, func.count(), func.max(Event.received_at)).where(*since).group_by(Event.kind)
+    found = [*session.execute(folded), *session.execute(come)]
+    kinds: Counter[str] = Counter()
+    for kind, number, _ in found:
+        kinds[kind] += number
+    order = sorted(((kind, number) for kind, number in kinds.items() if number), key=lambda each: (-each[1], each[0]))
+    return dict(order), max((at for *_, at in found), default=None)
+
+
+def _distinct(
+    session: Session,
+    known: Select[Any],
+    column: InstrumentedAttribute[Any],
+    since: list[ColumnElement[bool]],
+) -> int:
+    """How many are known, and how many more stand in the events that have come since."""
+    [its] = known.selected_columns
+    more = select(func.count(column.distinct())).where(*since, ~known.where(its == column).exists())
+    return (session.scalar(select(func.count()).select_from(known.subquery())) or 0) + (session.scalar(more) or 0)

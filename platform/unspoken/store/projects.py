@@ -1,13 +1,17 @@
-"""Projects: one per chatbot, each with the secret that keys the hashes of its users."""
+"""Projects: one per chatbot, each with the secret that keys the hashes of its users, and the rules it goes by."""
 
+import difflib
+import json
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from unspoken.errors import BadInput, Conflict, NotFound
+from unspoken.store import audit
 from unspoken.store.dialects import insert_or_skip
 from unspoken.store.tables import Project, new_id, now
 
@@ -20,19 +24,65 @@ class Rules(BaseModel):
     never). `redact`: what is blotted out of texts before they are stored. `grace_s`: overrules the setting.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What else stands there (a mark of the demo, a setting of a newer version) is not ours to refuse.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     about: dict[str, Any] = Field(default_factory=dict)
     write_key_may_append_assistant: bool = False
     consent: Literal["assumed", "required"] = "assumed"
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
     redact: tuple[Literal["email", "phone", "card", "ip"], ...] = ()
-    grace_s: Annotated[float, Field(gt=0)] | None = None
+    grace_s: Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)] | None = None
+
+
+# What a person may set; `about` comes with the events, from their importer.
+SETTABLE = tuple(name for name in Rules.model_fields if name != "about")
 
 
 def rules(project: Project) -> Rules:
     """The project's settings, checked."""
     return Rules.model_validate(project.settings)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the changes that `change` takes."""
+    whole = Rules.model_json_schema()
+    known = {name: {"anyOf": [whole["properties"][name], {"type": "null"}]} for name in SETTABLE}
+    return {"type": "object", "properties": known, "additionalProperties": False}
+
+
+def change(session: Session, project_id: str, changes: Mapping[str, Any], *, actor: str = audit.HERE) -> Project:
+    """Sets what `changes` (JSON values) names and leaves the rest; null puts a setting back to its default.
+
+    Raises BadInput for a name or a value that is none, and then changes nothing. What is so already is no change.
+    """
+    for name in changes:
+        if name not in SETTABLE:
+            near = difflib.get_close_matches(name[:64], SETTABLE, 1)
+            meant = f" Did you mean `{near[0]}`?" if near else ""
+            raise BadInput(f"There is no project setting {name[:64]!r}.{meant} The settings are {', '.join(SETTABLE)}.")
+    project = session.scalars(
+        select(Project).where(Project.id == project_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    kept = {name: value for name, value in project.settings.items() if name not in changes}
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    try:
+        # By way of JSON, where a list may be a tuple but "90" is no number and true is none either.
+        checked = Rules.model_validate_json(json.dumps({**kept, **chosen}), strict=True)
+    except ValidationError as error:
+        raise _bad_setting(error, changes) from None
+    before, after = (each.model_dump(mode="json", include=set(changes)) for each in (rules(project), checked))
+    if before != after:
+        project.settings = {**kept, **checked.model_dump(mode="json", include=set(chosen))}
+        audit.write(session, project.id, actor, "project.set", project.id, {"before": before, "after": after})
+    return project
+
+
+def _bad_setting(error: ValidationError, changes: Mapping[str, Any]) -> BadInput:
+    first = error.errors(include_url=False)[0]
+    name, said = str(first["loc"][0]) if first["loc"] else next(iter(changes)), first["msg"]
+    shown = json.dumps(changes.get(name))
+    return BadInput(f"`{name}` is {shown[:60]}: {said[0].lower()}{said[1:]}.")
 
 
 def create(
@@ -74,6 +124,11 @@ def get(session: Session, name_or_id: str) -> Project:
     names = session.scalars(select(Project.name).order_by(Project.name).limit(20)).all()
     there = f"There are: {', '.join(names)}." if names else "There are none yet: `unspoken import` makes one."
     raise NotFound(f"There is no project {name_or_id!r}. {there}")
+
+
+def listed(session: Session) -> Sequence[Project]:
+    """Every project, by name."""
+    return session.scalars(select(Project).order_by(Project.name)).all()
 
 
 def _add(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, cast, func, select, true, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from unspoken.frames import EVENTS, MESSAGES, Schema, empty
@@ -22,7 +22,7 @@ def read_messages(session: Session, project_id: str, conversations: Sequence[str
         Message.parent,
         Message.role,
         Message.user,
-        Message.occurred_at,
+        type_coerce(Message.occurred_at, BigInteger),
         Message.finish,
         func.length(Message.text),
         Message.digest,
@@ -36,9 +36,9 @@ def read_messages(session: Session, project_id: str, conversations: Sequence[str
 def read_events(session: Session, project_id: str, conversations: Sequence[str] | None = None) -> pl.DataFrame:
     """frames.EVENTS, by time and then id; of all conversations, or of those named. No text is read."""
     columns = select(
-        Event.id,
+        cast(Event.id, Text),
         Event.kind,
-        Event.occurred_at,
+        type_coerce(Event.occurred_at, BigInteger),
         Event.conversation,
         Event.user,
         Event.message,
@@ -68,10 +68,18 @@ def _within(column: InstrumentedAttribute[str], names: Sequence[str] | None) -> 
 
 def _frame(session: Session, statement: Select[*tuple[Any, ...]], schema: Schema) -> pl.DataFrame:
     found = session.execute(statement, execution_options={"yield_per": ROWS})
-    chunks = [
-        pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row") for rows in found.partitions()
-    ]
-    return _joined(chunks, schema)
+    return _joined([_columns(rows, schema) for rows in found.partitions()], schema)
+
+
+def _columns(rows: Sequence[Row[*tuple[Any, ...]]], schema: Schema) -> pl.DataFrame:
+    """Column by column, which takes half the time of row by row; times come as the microseconds that polars counts."""
+    columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
+    return pl.DataFrame(
+        [
+            pl.Series(name, values, pl.Int64 if isinstance(kind, pl.Datetime) else kind)
+            for (name, kind), values in columns
+        ]
+    ).cast(dict(schema))  # type: ignore[arg-type]  # a plain dict of names and types is what it takes
 
 
 def _joined(frames: Sequence[pl.DataFrame], schema: Schema) -> pl.DataFrame:

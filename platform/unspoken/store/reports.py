@@ -7,16 +7,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from unspoken.store import erasure
 from unspoken.store.tables import Report
 
 
 def record(
     session: Session, project_id: str, dataset_id: str, verdict: str, summary: Mapping[str, Any], folder: Path
 ) -> str:
-    """The report's id; a folder is recorded once."""
+    """The report's id; a folder is recorded once. NotFound when the dataset was withdrawn meanwhile."""
+    erasure.hold(session, dataset_id)
     same = session.scalars(select(Report).where(Report.folder == str(folder))).first()
     row = same or Report(project_id=project_id, dataset_id=dataset_id, folder=str(folder))
-    row.verdict, row.summary = verdict, dict(summary)
+    row.dataset_id, row.verdict, row.summary, row.withdrawn_at = dataset_id, verdict, dict(summary), None
     session.add(row)
     session.flush()
     return row.id

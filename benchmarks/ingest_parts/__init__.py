@@ -1,0 +1,1 @@
+"""What benchmarks/ingest.py is made of."""

@@ -1,0 +1,176 @@
+"""What a request to the proxy says: who asks, in which conversation, and the turns of the history it sends along."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from unspoken.errors import BadInput, MalformedBody
+
+PREFIX = "unspoken_"
+NAMES = ("user", "conversation", "parent", "prompt", "page", "session", "device", "consent", "arm")
+ENVELOPE = ("page", "session", "device", "consent", "arm")
+# What widespread front ends send by themselves when told to forward who is chatting.
+ALIASES = {"user": b"x-openwebui-user-id", "conversation": b"x-openwebui-chat-id"}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}  # all others are tools
+LONGEST_NAME = 200
+LONGEST_TEXT = 1_000_000  # characters, as in events.py; what is longer is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One item of `messages`. `mark` is what makes two turns the same: it knows images and calls apart, too."""
+
+    role: str
+    text: str
+    mark: bytes
+    meta: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, read. `body` is what the upstream gets: the same bytes, but for what was said to us alone."""
+
+    body: bytes
+    turns: tuple[Turn, ...]
+    choices: int
+    user: str | None = None
+    conversation: str | None = None
+    parent: str | None = None
+    prompt: str | None = None
+    envelope: dict[str, Any] = field(default_factory=dict)
+
+
+def read(content: bytes, headers: Mapping[bytes, bytes]) -> Asked:
+    """The request in a body; MalformedBody when it is not JSON, BadInput when it is no chat."""
+    try:
+        fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        messages = _value(fields, "messages")
+        choices = _value(fields, "n")
+        metadata = _value(fields, "metadata")
+        theirs = [_value(fields, name) for name in ("safety_identifier", "user")]
+    except msgspec.ValidationError as error:
+        raise BadInput("A chat request is a JSON object with `messages`.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody(f"The body is not JSON: {error}.") from error
+    if not isinstance(messages, list) or not messages:
+        raise BadInput("`messages` is missing or empty; it holds the history of the chat, the newest message last.")
+    own = _own(metadata if isinstance(metadata, dict) else {}, headers)
+    if "user" not in own and (user := next((name for name in theirs if isinstance(name, str) and name), None)):
+        own["user"] = _name("user", user)
+    return Asked(
+        body=_without_ours(content, fields, metadata) if isinstance(metadata, dict) else content,
+        turns=tuple(_turn(place, item) for place, item in enumerate(messages)),
+        choices=choices if type(choices) is int and 1 <= choices <= 128 else 1,
+        **{name: own.get(name) for name in NAMES[:4]},
+        envelope={name: own[name] for name in ENVELOPE if name in own},
+    )
+
+
+def _value(fields: dict[str, msgspec.Raw], name: str) -> Any:
+    raw = fields.get(name)
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def _own(metadata: dict[str, Any], headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What the request says to this platform: in `metadata`, else in X-Unspoken headers, else in a front end's own."""
+    said: dict[str, Any] = {}
+    for name in NAMES:
+        header = headers.get(b"x-unspoken-" + name.encode()) or headers.get(ALIASES.get(name, b""))
+        if header:
+            said[name] = header.decode("utf-8", "replace")
+    for key, value in metadata.items():
+        if key.startswith(PREFIX):
+            name = key.removeprefix(PREFIX)
+            if name not in NAMES:
+                raise BadInput(f"`metadata` may say {', '.join(PREFIX + each for each in NAMES)}; not `{key[:64]}`.")
+            said[name] = value
+    return {name: _arm(value) if name == "arm" else _name(name, value) for name, value in said.items()}
+
+
+def _name(name: str, value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NAME or "\0" in value:
+        raise BadInput(f"`{name}` (metadata `{PREFIX}{name}`) must be text of 1 to {LONGEST_NAME} characters, no NUL.")
+    return value
+
+
+def _arm(value: object) -> dict[str, Any]:
+    """An object; OpenAI's metadata holds only text, so it may be JSON in a string."""
+    try:
+        said = msgspec.json.decode(value) if isinstance(value, str) else value
+    except msgspec.DecodeError as error:
+        raise BadInput(f"`{PREFIX}arm` is not JSON: {error}.") from error
+    if not isinstance(said, dict):
+        raise BadInput(f'`{PREFIX}arm` must be an object, as in {{"policy": "b"}}.')
+    return said
+
+
+def _without_ours(content: bytes, fields: dict[str, msgspec.Raw], metadata: dict[str, Any]) -> bytes:
+    theirs = {key: value for key, value in metadata.items() if not key.startswith(PREFIX)}
+    if len(theirs) == len(metadata):
+        return content
+    kept = {name: raw for name, raw in fields.items() if name != "metadata"}
+    # Some upstreams refuse metadata that is there for no purpose of theirs, even an empty one.
+    return msgspec.json.encode(kept | ({"metadata": msgspec.Raw(msgspec.json.encode(theirs))} if theirs else {}))
+
+
+def _turn(place: int, item: object) -> Turn:
+    if not isinstance(item, dict) or not isinstance(item.get("role"), str):
+        raise BadInput(f"`messages.{place}` must be an object with a `role`.")
+    text, shape = content_of(item.get("content"))
+    calls = calls_of(item.get("tool_calls"))
+    refusal = item.get("refusal")
+    if not text and isinstance(refusal, str):
+        text = refusal
+    role = ROLES.get(item["role"], "tool")
+    return Turn(role, text, mark(text, calls, shape), {"tool_calls": names(calls)} if calls else None)
+
+
+def content_of(content: object) -> tuple[str, bytes]:
+    """The text of a message, and what tells its other parts from others: those stand in the text as "[image]"."""
+    if isinstance(content, str):
+        return clean(content), b""
+    if not isinstance(content, list):
+        return "", b""
+    texts, others = [], []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in ("text", "refusal") and isinstance(part.get(kind), str):
+            texts.append(part[kind])
+        else:
+            said = str(kind or "part").removesuffix("_url").removeprefix("input_")
+            texts.append(f"[{said[:40]}]")
+            others.append(part)
+    return clean("\n".join(texts)), msgspec.json.encode(others, order="deterministic") if others else b""
+
+
+def calls_of(calls: object) -> list[tuple[str, str, str]]:
+    """(id, name, arguments) of each call of a tool."""
+    found = []
+    for call in calls if isinstance(calls, list) else []:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            found.append((str(call.get("id")), str(function.get("name")), str(function.get("arguments"))))
+    return found
+
+
+def names(calls: list[tuple[str, str, str]]) -> list[str]:
+    """What an event may say of calls: which tools. Their arguments are texts, and texts stand in `messages` alone."""
+    return [name[:64] for _, name, _ in calls[:32]]
+
+
+def mark(text: str, calls: list[tuple[str, str, str]], shape: bytes = b"") -> bytes:
+    """Equal for what is the same turn. Clients trim texts before they send them back, so the ends do not count."""
+    return text.strip().encode("utf-8", "replace") + (
+        b"\0" + msgspec.json.encode(calls) + b"\0" + shape if calls or shape else b""
+    )
+
+
+def clean(text: str) -> str:
+    """As an event can hold it: no NUL, no half of a surrogate pair, not longer than it may be."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text[:LONGEST_TEXT]

@@ -1,0 +1,204 @@
+"""The addresses of the proxy. Each stands twice: under /v1, and under /openai/v1, where `models` are the upstream's.
+
+/v1/models lists this platform's own reward models, which no OpenAI client can read; a client that asks for models
+gets /openai/v1 as its base URL.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+
+from unspoken.api import bodies
+from unspoken.api.chat import asking, upstream
+from unspoken.api.chat.generation import Generation, Head
+from unspoken.api.chat.proxy import MOST_BYTES, PATH, Proxy
+from unspoken.api.chat.relay import Relay
+from unspoken.api.doors import Door
+from unspoken.api.edge import Receive, Scope, Send
+from unspoken.errors import NotAllowed, NotFound, Unavailable
+from unspoken.settings import settings
+from unspoken.store import tokens
+from unspoken.store.database import reading
+from unspoken.store.tables import Message
+
+TOKEN_S = tokens.MOST_TTL_S
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+REASONS = {"complete": "stop", "length": "length"}
+ASKED: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "As OpenAI describes it; every field is passed on. `metadata` may hold `unspoken_user`, "
+        "`unspoken_conversation`, `unspoken_parent` and `unspoken_prompt`.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["messages"],
+                    "properties": {"messages": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "The upstream's answer, unchanged; X-Unspoken-Conversation, -Message and -Token name it.",
+            "content": {"application/json": {}, "text/event-stream": {}},
+        },
+        "default": {"description": "The upstream's own error, unchanged, or a problem of this server."},
+    },
+}
+
+
+@asynccontextmanager
+async def _living(app: FastAPI) -> AsyncIterator[dict[str, Proxy]]:
+    """The proxy of one server, which ends before the app's writer does."""
+    state: Any = app.state
+    proxy = Proxy(state.engine, lambda: state.writer, settings())
+    try:
+        yield {"proxy": proxy}
+    finally:
+        await proxy.close()
+
+
+router = APIRouter(lifespan=_living)
+
+
+class _Chat:
+    """ASGI: the one route whose milliseconds count, past the framework; `complete` stands for it in the OpenAPI."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await complete(Request(scope, receive, send))
+        await answer(scope, receive, send)
+
+
+for base in ("/v1", "/openai/v1"):
+    router.routes.append(Route(base + PATH, _Chat(), methods=["POST"], name="chat", include_in_schema=False))
+
+
+@router.post("/v1" + PATH, response_class=Response, openapi_extra=ASKED)
+async def complete(request: Request) -> Response:
+    """Passes a chat on to the upstream, streamed or not, and stores what was said. Takes a secret key."""
+    proxy = _proxy(request)
+    headers = dict(request.scope["headers"])
+    door = await _door(proxy, headers)
+    body = await bodies.read(request)
+    asked = asking.read(bodies.plain(body), headers)
+    passed = [pair for pair in request.scope["headers"] if not body.packed or pair[0] != b"content-encoding"]
+    generation, head = await proxy.ask(door, asked, passed, body.received_at)
+    return Relay(generation, Head(head.status, [*head.headers, *_names(generation, door)], head.body))
+
+
+@router.get("/openai/v1" + PATH + "/{message}", response_class=Response, include_in_schema=False)
+@router.get("/v1" + PATH + "/{message}", response_class=Response)
+async def resume(
+    request: Request,
+    message: str,
+    after: Annotated[int, Query(ge=0, le=2**31, description="The number of the last chunk that arrived.")] = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A streamed answer from the chunk after `after` (or Last-Event-ID) on, while it comes in and for a while after.
+
+    Later, or after a restart, all of it comes as one chunk, and X-Unspoken-Whole says so.
+    """
+    proxy = _proxy(request)
+    door = await _door(proxy, dict(request.scope["headers"]))
+    if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10:
+        after = int(last_event_id)
+    generation = proxy.kept.find(door.project.id, message)
+    if generation is None or not generation.streamed:
+        return await run_in_threadpool(_stored, proxy, door, message)
+    head = Head(200, [EVENT_STREAM, *_names(generation, door)])
+    return Relay(generation, head, position=generation.after(after), numbered=True)
+
+
+@router.delete("/openai/v1" + PATH + "/{message}", include_in_schema=False)
+@router.delete("/v1" + PATH + "/{message}")
+async def stop(request: Request, message: str) -> JSONResponse:
+    """Stops an answer that is being generated; what there is of it is stored, finish `stopped`. Twice is once."""
+    proxy = _proxy(request)
+    door = await _door(proxy, dict(request.scope["headers"]))
+    generation = proxy.kept.find(door.project.id, message)
+    if generation is None:
+        raise NotFound(
+            f"No answer {message[:64]!r} is being generated here, and none ended lately. Another server process may "
+            "be at it: stop it over the connection that asked for it."
+        )
+    await generation.stop("stopped")
+    return JSONResponse(generation.told())
+
+
+@router.get("/openai/v1/models", response_class=Response)
+async def models(request: Request) -> Response:
+    """The models of the upstream, as it lists them."""
+    proxy = _proxy(request)
+    await _door(proxy, dict(request.scope["headers"]))
+    answer = await proxy.upstream.open("GET", "/models", request.scope["headers"])
+    content = await upstream.whole(answer, MOST_BYTES)
+    response = Response(content, answer.status)
+    response.raw_headers = [*upstream.returned(answer.headers), (b"content-length", b"%d" % len(content))]
+    return response
+
+
+def _proxy(request: Request) -> Proxy:
+    proxy: Proxy | None = getattr(request.state, "proxy", None)
+    if proxy is None:
+        raise Unavailable("This server has not started yet; try again shortly.", 1)
+    return proxy
+
+
+async def _door(proxy: Proxy, headers: dict[bytes, bytes]) -> Door:
+    door = await proxy.doors.of(headers, b"")
+    if door.principal.role not in ("secret", "admin"):
+        raise NotAllowed(
+            f"A {door.principal.role} key may not chat through this server, which pays for it: use a secret key of "
+            "the project as the client's API key, on a server of your own."
+        )
+    return door
+
+
+def _names(generation: Generation, door: Door) -> list[tuple[bytes, bytes]]:
+    """The ids of the answers, and a token for each with which its user's page may speak of it."""
+    if generation.place is None:
+        return []
+    user = generation.asked.user
+    named = [
+        (b"x-unspoken-conversation", generation.place.conversation.encode("ascii", "xmlcharrefreplace")),
+        (b"x-unspoken-message", ", ".join(generation.messages).encode()),
+    ]
+    if user is not None:
+        issued = [
+            tokens.issue(door.project, door.principal.key_id, message, user, TOKEN_S)[0]
+            for message in generation.messages
+        ]
+        named.append((b"x-unspoken-token", ", ".join(issued).encode()))
+    return named
+
+
+def _stored(proxy: Proxy, door: Door, message: str) -> Response:
+    with reading(proxy.engine) as session:
+        found = session.get(Message, (door.project.number, message)) if "\0" not in message else None
+    if found is None or found.role != "assistant":
+        raise NotFound(
+            f"There is no answer {message[:64]!r}. If another server process is generating it, it can be read here "
+            "once it has ended."
+        )
+    choice = {
+        "index": 0,
+        "delta": {"role": "assistant", "content": found.text},
+        "finish_reason": REASONS.get(found.finish or "", "stop"),
+    }
+    chunk = {
+        "id": found.id,
+        "object": "chat.completion.chunk",
+        "created": int(found.occurred_at.timestamp()),
+        "model": found.model or "",
+        "choices": [choice],
+    }
+    content = b"data: " + msgspec.json.encode(chunk) + b"\n\ndata: [DONE]\n\n"
+    return Response(content, 200, {"X-Unspoken-Whole": "true"}, "text/event-stream")

@@ -1,0 +1,214 @@
+"""HTTP/1.1 to one server over connections that stay open: what a proxy needs of a client, and nothing else.
+
+It is here because of the millisecond that the proxy may add: httpx takes that for itself, httpcore half of it, this a
+tenth. The parser is httptools, which uvicorn stands on; certificates are httpx's.
+"""
+
+import asyncio
+import ssl
+import weakref
+from collections import deque
+from time import monotonic
+from typing import Any, cast
+
+import httptools
+import httpx
+
+CONNECTIONS = 200  # answers that may come in at the same time
+CONNECT_S, READ_S, POOL_S = 10.0, 600.0, 10.0
+KEPT_S = 50.0  # an idle connection; most servers end theirs after a minute
+BUFFER = 1_000_000  # bytes that wait to be read before the other side is asked to wait
+Headers = list[tuple[bytes, bytes]]
+
+
+class Broken(Exception):
+    """The connection or what came over it is no good; `early` when nothing had come yet."""
+
+    def __init__(self, said: str, *, early: bool = False) -> None:
+        super().__init__(said)
+        self.early = early
+
+
+class Crowded(Exception):
+    """Every connection is in use."""
+
+
+class Line(asyncio.Protocol):
+    """One connection. One request at a time: `ask`, then `read` until it gives b""."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.open = False
+        self.reusable = False
+        self.idle_since = 0.0
+        self.lost = asyncio.Event()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.headers: Headers = []
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._headed = self._complete = self._started = False
+        self._error: str | None = None
+        self._word: asyncio.Future[None] | None = None
+
+    async def ask(self, request: bytes) -> None:
+        """Sends a request; returns when `status` and `headers` are there. Broken, TimeoutError."""
+        self._begin()
+        self.transport.write(request)
+        while not self._headed:
+            await self._news()
+
+    async def read(self) -> bytes:
+        """What came of the body since; b"" when it is whole. Broken, TimeoutError."""
+        while not self._pieces:
+            if self._complete:
+                return b""
+            await self._news()
+        content = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
+        self._pieces.clear()
+        if self._waiting > BUFFER and self.open:
+            self.transport.resume_reading()
+        self._waiting = 0
+        return content
+
+    def close(self) -> None:
+        """Ends the connection at once."""
+        self.open = self.reusable = False
+        self.transport.abort()
+
+    async def _news(self) -> None:
+        if self._error is not None:
+            raise Broken(self._error, early=not self._started)
+        self._word = asyncio.get_running_loop().create_future()
+        async with asyncio.timeout(READ_S):
+            await self._word
+
+    def _wake(self) -> None:
+        if self._word is not None and not self._word.done():
+            self._word.set_result(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's."""
+        self.transport, self.open = cast(asyncio.Transport, transport), True  # uvloop's has no such base
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's."""
+        self._started = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._error = f"what it sent is not HTTP: {error}"
+            self.close()
+        if self._waiting > BUFFER and self.open:
+            self.transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's."""
+        self.open = self.reusable = False
+        names = {name.lower() for name, _ in self.headers}
+        if self._headed and exc is None and not names & {b"content-length", b"transfer-encoding"}:
+            self._complete = True  # such a body ends with its connection
+        if not self._complete:
+            self._error = self._error or str(exc or "the connection ended")
+        self.lost.set()
+        self._wake()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools's."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """httptools's."""
+        self.status = self._parser.get_status_code()
+        self._headed = self.status >= 200
+
+    def on_body(self, body: bytes) -> None:
+        """httptools's."""
+        self._pieces.append(body)
+        self._waiting += len(body)
+
+    def on_message_complete(self) -> None:
+        """httptools's."""
+        if self._headed:
+            self._complete = True
+            self.reusable = self._parser.should_keep_alive()
+        else:
+            self.headers = []  # 100 Continue and its like
+
+
+class Lines:
+    """The connections to one host and port."""
+
+    def __init__(self, host: str, port: int, *, secure: bool) -> None:
+        self._host, self._port, self._secure = host, port, secure
+        self._context: ssl.SSLContext | None = None
+        self._idle: deque[Line] = deque()
+        self._all: weakref.WeakSet[Line] = weakref.WeakSet()
+        self._room = asyncio.Semaphore(CONNECTIONS)
+
+    async def ask(self, request: bytes) -> Line:
+        """A connection with the head of its answer; give it back with `done`. Broken, Crowded, OSError."""
+        try:
+            async with asyncio.timeout(POOL_S):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise Crowded from error
+        try:
+            while (line := self._kept()) is not None:
+                try:
+                    await self._asked(line, request)
+                    return line
+                except Broken as error:
+                    if not error.early:  # the server ended an idle connection as we took it: another one then
+                        raise
+            line = await self._connected()
+            await self._asked(line, request)
+            return line
+        except BaseException:
+            self._room.release()
+            raise
+
+    def done(self, line: Line) -> None:
+        """The answer was read, or is not wanted: without having been read to its end, the connection goes."""
+        if line.reusable and line.open and line.status:
+            line.idle_since = monotonic()
+            self._idle.append(line)
+        else:
+            line.close()
+        self._room.release()
+
+    async def close(self) -> None:
+        """Ends all of them."""
+        for line in list(self._all):
+            line.close()
+            await line.lost.wait()
+
+    async def _asked(self, line: Line, request: bytes) -> None:
+        try:
+            await line.ask(request)
+        except BaseException:
+            line.close()
+            raise
+
+    def _kept(self) -> Line | None:
+        oldest = monotonic() - KEPT_S
+        while self._idle:
+            line = self._idle.pop()
+            if line.open and line.idle_since > oldest:
+                return line
+            line.close()
+        return None
+
+    async def _connected(self) -> Line:
+        if self._secure and self._context is None:
+            self._context = await asyncio.to_thread(httpx.create_ssl_context)
+        async with asyncio.timeout(CONNECT_S):
+            _, line = await asyncio.get_running_loop().create_connection(
+                Line, self._host, self._port, ssl=self._context, server_hostname=self._host if self._secure else None
+            )
+        self._all.add(line)
+        return line

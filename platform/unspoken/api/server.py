@@ -1,0 +1,181 @@
+"""uvicorn as this platform runs it: on uvloop and httptools, with bounds on what a slow or hostile peer can hold."""
+
+import json
+import resource
+import socket
+from asyncio import TimerHandle, Transport
+from typing import Any, cast
+
+import uvicorn
+from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from unspoken.api.heads import Head
+from unspoken.api.problems import problem_type
+from unspoken.settings import settings
+
+HEADER_BYTES = 65_536  # of the first line and the headers together; llhttp itself knows no bound
+IDLE_S = 30.0  # a connection without a request is closed after so long
+MOST_CONNECTIONS = 10_000
+SPARE_FILES = 100  # of those that the process may open: the database's, the log's
+STOP_S = 5  # told to end, the server has this long to answer what it has
+
+
+class Cycle(RequestResponseCycle):
+    """A request and its answer. One whose Head is known beforehand is written as it is, in one piece with its body."""
+
+    _begun: bytes | None = None  # the answer up to its body
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As uvicorn's own, which does everything else."""
+        if self._begun is not None and message["type"] == "http.response.body":
+            if not self.disconnected:
+                self.transport.write(self._begun + message["body"])
+                self.response_complete = True
+                self.message_event.set()
+                if not self.keep_alive:
+                    self.transport.close()
+                self.on_response()
+            self._begun = None
+            return
+        if message["type"] == "http.response.start" and isinstance(head := message["headers"], Head):
+            stays = self.keep_alive and not self.disconnected and not self.flow.write_paused
+            if stays and not self.response_started:
+                self.response_started = True
+                self.waiting_for_100_continue = False
+                date = b"".join(b"%s: %s\r\n" % header for header in self.default_headers)
+                self._begun = STATUS_LINE[message["status"]] + date + head.block + b"\r\n"
+                return
+        await super().send(message)
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with deadlines for the headers and the body, a bound on the headers, and one on connections.
+
+    Each deadline is the setting body_timeout_s: from the connection or the request's first byte to the end of the
+    headers, and from there to the end of the body. Bytes that drip in between do not put it off.
+
+    A request that comes in one piece, as nearly all do, sets no timer beyond the connection's first.
+    """
+
+    most = MOST_CONNECTIONS
+    _timer: TimerHandle | None = None
+    _reading = "headers"  # what is awaited: headers, body, or nothing
+    _header_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Refuse one too many; those that are there go on."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._refuse(503, "unavailable", "Not available now", "Too many connections are open; try again shortly.")
+            return
+        self._set_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._cancel_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take it, then see what is still awaited."""
+        if self._reading == "headers":
+            self._header_bytes += len(data)
+        before = self._reading
+        super().data_received(data)
+        if self._reading == "headers" and self._header_bytes > HEADER_BYTES:
+            self._refuse(431, "too-large", "Too large", f"The headers of a request may hold {HEADER_BYTES} bytes.")
+        elif self._reading != "nothing" and (self._reading != before or self._timer is None):
+            self._set_timer()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._reading, self._header_bytes = "headers", max(1, self._header_bytes)
+
+    def on_headers_complete(self) -> None:
+        """Its body is awaited."""
+        self._reading, self._header_bytes = "body", 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        super().on_message_complete()
+        self._reading = "nothing"
+        self._cancel_timer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.__class__ = Cycle  # uvicorn makes it, and asks nobody of which class
+        super()._start_asgi_task(cycle, app)
+
+    def _set_timer(self) -> None:
+        self._cancel_timer()
+        self._timer = self.loop.call_later(settings().body_timeout_s, self._late)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = None
+        if self.flow.read_paused:  # it is we who do not read
+            self._set_timer()
+        elif self._reading == "headers" and not self._header_bytes:
+            self.transport.close()  # opened in advance and never used, as browsers do: nothing to complain of
+        else:
+            late = f"The {self._reading} of the request did not come within {settings().body_timeout_s:g} s."
+            self._refuse(408, "too-slow", "Too slow", f"{late} Send it again.")
+
+    def _refuse(self, status: int, slug: str, title: str, detail: str) -> None:
+        """Say why, where no answer has begun, and close the connection."""
+        if self.transport.is_closing():
+            return
+        if self._may_answer():
+            body = json.dumps({"type": problem_type(slug), "title": title, "status": status, "detail": detail}).encode()
+            again = b"retry-after: 1\r\n" if status == 503 else b""
+            self.transport.write(
+                b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n%s"
+                b"connection: close\r\n\r\n%s" % (status, title.encode(), len(body), again, body)
+            )
+        self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Whether what is written now is the answer to what is being read, and not a second one or another's."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        if cycle is None:
+            return True
+        return cycle.response_complete if self._reading == "headers" else not cycle.response_started
+
+
+def config(app: Any) -> uvicorn.Config:
+    """The server's configuration; the log is the process's own."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who says to be somebody else's proxy is not believed: see api/deps.py
+        server_header=False,
+        timeout_keep_alive=int(IDLE_S),
+        timeout_graceful_shutdown=STOP_S,
+    )
+
+
+def run(app: Any, door: socket.socket) -> None:
+    """Serve on a listening socket until SIGTERM or SIGINT, and answer what was taken until then."""
+    Protocol.most = min(MOST_CONNECTIONS, _files() - SPARE_FILES)
+    uvicorn.Server(config(app)).run(sockets=[door])
+
+
+def _files() -> int:
+    """How many files this process may open, after asking for as many as it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft

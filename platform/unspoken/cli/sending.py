@@ -1,0 +1,58 @@
+"""What `--send` sends with: the Python client's own code, without its queue. The file is the queue."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from unspoken.client.post import Again, Post, pause_s
+from unspoken.errors import BadInput, NotSignedIn, Unavailable, UnspokenError
+from unspoken.sources.batches import Write
+from unspoken.sources.position import Tally
+
+TRIES = 6  # in a row of the same events; they take 8 to 16 s where the server does not say itself how long to wait
+
+
+@contextmanager
+def sending(url: str, key: str) -> Iterator[Write]:
+    """What sends a batch to a server, the same ids again while that is busy or away. BadInput for a bad URL or key.
+
+    Writing raises NotSignedIn (the key), BadInput (no server of ours is there), Unavailable (it did not take them; at
+    once when nothing has ever answered there).
+    """
+    with Post(url, key, timeout_s=60) as post:
+        answered = False
+
+        def write(batch: list[dict[str, Any]], tally: Tally) -> None:
+            nonlocal answered
+            failures, left = 0, batch
+            while left:
+                delivery = post.deliver([json.dumps(item).encode() for item in left])
+                tally.stored += delivery.stored
+                tally.repeated += delivery.repeated
+                tally.erased += delivery.erased
+                for refusal in delivery.refused:
+                    tally.refuse(f"{left[refusal.place].get('id')}: {refusal.detail}")
+                settled = set(delivery.settled)
+                left = [item for place, item in enumerate(left) if place not in settled]
+                answered = answered or bool(settled)
+                if again := delivery.again:
+                    failures = 1 if settled else failures + 1
+                    answered = answered or again.status is not None
+                    if again.person or failures >= TRIES or not answered:
+                        raise _gave_up(url, again, failures)
+                    time.sleep(pause_s(failures, again))
+
+        yield write
+
+
+def _gave_up(url: str, again: Again, failures: int) -> UnspokenError:
+    reason = again.reason.rstrip(".")
+    if again.status in (401, 403):
+        return NotSignedIn(f"{url} answers {reason}.")
+    if again.person:
+        return BadInput(f"{url} takes no events: {reason}. Check the address.")
+    if again.status is None and failures == 1:
+        return Unavailable(f"{url} cannot be reached: {reason}. Check the address, and that the server runs.")
+    return Unavailable(f"{url} did not take the events in {failures} tries: {reason}. Try again later.")
