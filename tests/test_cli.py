@@ -203,6 +203,16 @@ def test_a_setting_that_does_not_fit_is_named(run):
     refused(run("migrate", UNSPOKEN_PORT="many"), "UNSPOKEN_PORT", "many")
 
 
+@pytest.mark.parametrize("command", ["serve", "up"])
+@pytest.mark.parametrize("url", ["localhost:8799", "ftp://host/v1", "http://", "https://host:port/v1"])
+def test_an_upstream_that_is_no_web_address_is_said_before_anything_starts(run, command, url):
+    refused(run(command, UNSPOKEN_UPSTREAM_URL=url), "UNSPOKEN_UPSTREAM_URL", url, "https://host/v1")
+
+
+def test_a_redaction_hook_that_cannot_be_loaded_is_said_before_the_server_starts(run):
+    refused(run("serve", UNSPOKEN_REDACT_HOOK="no.such:hook"), "UNSPOKEN_REDACT_HOOK", "no.such:hook")
+
+
 def test_tables_go_up_and_down_and_down_wants_to_know_how_far(run):
     assert "no revision" in run("migrate", "current").stdout
     assert "is at 0003" in run("migrate").stdout

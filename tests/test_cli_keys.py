@@ -52,6 +52,12 @@ def test_a_key_without_an_overlap_ends_at_once(run):
     assert "ended 20" in run("keys list --project shop")[0]
 
 
+def test_making_a_project_with_a_key_is_said_once(run, tmp_path):
+    for expected in ([f"new project 'shop' in sqlite:///{tmp_path}/home/unspoken.db"], []):
+        result = CliRunner().invoke(app, ["keys", "create", "--project", "shop"], prog_name="unspoken")
+        assert result.stdout.startswith("uns_write_") and result.stderr.splitlines() == expected
+
+
 def test_what_is_off_is_said_in_a_sentence(run):
     run("keys create --project shop")
     key = run("keys list --project shop")[0].split()[0]
@@ -60,11 +66,14 @@ def test_what_is_off_is_said_in_a_sentence(run):
         ("keys create --project shop --role secret --origin https://a", "never goes into a page"),
         ("keys create --project shop --rate 0", "above 0"),
         (f"keys rotate {key} --overlap soon", "write 90s, 30m, 24h or 7d"),
+        (f"keys rotate {key} --overlap 24", "24 of what? Write 24s, 24m, 24h or 24d"),
         ("keys rotate none", "no key with the id 'none'"),
         ("keys revoke none", "no key with the id 'none'"),
         ("projects show none", "There are: shop"),
         ("projects set shop retension_days=1", "Did you mean `retention_days`"),
         ("projects set shop retention_days=soon", "valid integer"),
+        ("projects set shop write_key_may_append_assistant=yes", 'is "yes": it is true or false.'),
+        ("projects set shop write_key_may_append_assistant=1", "is 1: it is true or false."),
         ("projects set shop retention_days", "write NAME=VALUE"),
         ("projects set shop grace_s=Infinity", "`grace_s`"),
     ):
@@ -73,10 +82,11 @@ def test_what_is_off_is_said_in_a_sentence(run):
         assert sentence in line
 
 
-def test_settings_are_set_shown_and_put_back(run):
+def test_settings_are_set_shown_and_put_back(run, tmp_path):
     run("migrate")
     assert run("projects list") == [
-        "There are no projects yet; make one with a key: unspoken keys create --project shop"
+        f"There are no projects yet in sqlite:///{tmp_path}/home/unspoken.db; "
+        "make one with a key: unspoken keys create --project shop"
     ]
     run("keys create --project shop")
     before = run("projects show shop")

@@ -50,7 +50,7 @@ def test_a_user_is_exported_then_erased_then_nothing_is_held(run, ann, engine, t
 
     said = run("erase", "--project", "chat", "--user", "ann")
     assert said.exit_code == 0, said.output
-    assert said.stdout.endswith("erased: 2 events, 1 messages\n")
+    assert said.stdout.endswith("erased: 2 events, 1 message\n")
     with reading(engine) as session:
         assert session.query(Event).count() == 1
         assert session.query(Erasure).one().finished_at is not None
@@ -61,6 +61,19 @@ def test_a_user_is_exported_then_erased_then_nothing_is_held(run, ann, engine, t
             "user.erased",
         ]
     assert run("erase", "--project", "chat", "--user", "ann").stdout.endswith("erased: nothing was held of them\n")
+
+
+def test_whom_nobody_knows_is_erased_without_touching_what_was_made_of_others(run, ann, project, tmp_path):
+    features = tmp_path / "home" / "cache" / project.id / "features"
+    note = tmp_path / "home" / "imports" / "a-note"
+    for file in (features, note):
+        file.parent.mkdir(parents=True)
+        file.write_text("kept")
+    assert run("erase", "--project", "chat", "--user", "eve").stdout.endswith("erased: nothing was held of them\n")
+    assert features.exists()
+    assert not note.exists()  # it may name whoever was refused
+    assert run("erase", "--project", "chat", "--user", "bob").stdout.endswith("erased: 1 event, 1 file, 1 message\n")
+    assert not features.exists()
 
 
 def test_a_project_that_is_not_there_is_said(run):
@@ -86,3 +99,12 @@ def test_labels_of_a_file_and_of_a_project_leave_out_what_nobody_agreed_to(run, 
         assert said.exit_code == 0, said.output
         assert "events that may be learned from: 3 of 6 kept\n    3 no consent for training\n" in said.stdout
         assert "answers: 1 of 1 kept" in said.stdout
+
+
+@pytest.mark.parametrize("user", ["", "x" * 201, "\udcff"])
+@pytest.mark.parametrize("command", [("erase",), ("export", "user", "--out", "it.jsonl")])
+def test_an_id_that_can_be_nobodys_is_refused(run, ann, engine, command, user):
+    said = run(*command, "--project", "chat", "--user", user)
+    assert (said.exit_code, "1 to 200 characters" in said.stderr) == (2, True), said.output
+    with reading(engine) as session:
+        assert session.query(Erasure).count() == 0

@@ -13,7 +13,8 @@ from unspoken.events.kinds import CLASSES
 
 REFUSED = [
     ("vote", {"value": 2}, "value", "less than or equal to 1"),
-    ("vote", {"value": True}, "value", "valid integer"),
+    ("vote", {"value": True}, "value", "it should be a valid integer."),
+    ("solicit", {"shown": 1}, "shown", "it should be true or false."),
     ("vote", {"vlaue": 1}, "vlaue", "Did you mean `value`?"),
     ("votes", {}, "kind", 'There is no kind "votes". Did you mean `vote`?'),
     ("thanks", {}, "kind", "derived by the platform"),
@@ -31,6 +32,10 @@ REFUSED = [
     ("vote", {"at": "2026-10-01T12:00:00"}, "at", "RFC 3339 with an offset"),
     ("vote", {"at": "2026-02-30T12:00:00Z"}, "at", "day is out of range"),
     ("vote", {"at": 10**20}, "at", "another unit"),
+    ("vote", {"at": 1_791_000_000}, "at", "milliseconds since 1970 are needed; were these seconds?"),
+    ("vote", {"at": 0}, "at", "were these seconds?"),
+    ("vote", {"at": 99_999_999_999}, "at", "were these seconds?"),
+    ("vote", {"at": -1}, "at", "another unit"),
     ("vote", {"at": 1.5}, "at", "whole milliseconds"),
     ("vote", {"at": True}, "at", "whole milliseconds"),
     ("vote", {"at": "9999-12-31T23:59:59-23:59"}, "at", "1970 and 2200"),
@@ -108,6 +113,17 @@ def test_milliseconds_and_text_say_the_same_time(make_event):
     assert written.utcoffset() == timedelta(0)
 
 
+@pytest.mark.parametrize("at", [-1, 0, 1_791_000_000, 10**11 - 1, 10**11, 7_258_118_399_999, 7_258_118_400_000])
+def test_both_readers_draw_the_same_line_between_seconds_and_milliseconds(make_event, at):
+    assert agree([make_event(at=at)]) is (10**11 <= at < 7_258_118_400_000)
+    batch = json.dumps({"events": [], "sent_at": at}).encode()
+    assert (events.decode(batch) is not None) is (10**11 <= at < 7_258_118_400_000)
+
+
+def test_a_text_says_a_time_from_1970_on(make_event):
+    assert agree([make_event(at="1970-01-01T00:00:00Z")])
+
+
 def test_the_fields_of_a_message_leave_its_text_out(make_event):
     event = events.parse(make_event("message", parent="m0", tokens=12))
     assert events.own_fields(event) == {"role": "user", "parent": "m0", "tokens": 12}
@@ -151,7 +167,9 @@ words = st.text(max_size=8) | st.sampled_from(
     ]
 )
 numbers = (
-    st.integers() | st.floats() | st.sampled_from([0, -0.0, 1.0, 5, 2**53, 2**63, 2**64, 10**30, 10**400, 1e308, 1e999])
+    st.integers()
+    | st.floats()
+    | st.sampled_from([0, -0.0, 1.0, 5, 1_791_000_000, 10**11, 2**53, 2**63, 2**64, 10**30, 10**400, 1e308, 1e999])
 )
 values = st.recursive(
     st.none() | st.booleans() | numbers | words,

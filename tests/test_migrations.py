@@ -166,7 +166,7 @@ def test_rows_of_the_version_before_are_carried_over_and_back(empty):
             assert waiting(session, project.id) == 1
     with transaction(empty) as session:
         project = projects.create(session, "three")
-        item = {"id": str(uuid4()), "kind": "share", "at": 0, "conversation": "c"}
+        item = {"id": str(uuid4()), "kind": "share", "at": 10**12, "conversation": "c"}
         ingest(session, project, [parse(item)], sent_at=None, received_at=times["at"])
         assert session.scalar(select(Event.seq).where(Event.project_id == project.id)) > last
         session.execute(delete(Event).where(Event.project_id == project.id))

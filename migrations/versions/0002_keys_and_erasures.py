@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("user", sa.String(64), nullable=False),
         sa.Column("asked_by", sa.String(200), nullable=False),
         sa.Column("asked_at", TIME, nullable=False),
+        sa.Column("before", TIME, nullable=False),
         sa.Column("finished_at", TIME, nullable=True),
         sa.Column("counts", JSON, nullable=False),
         sa.ForeignKeyConstraint(

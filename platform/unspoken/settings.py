@@ -3,8 +3,10 @@
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -49,6 +51,18 @@ class Settings(BaseSettings):
     base_model: str = Field(
         "minilm", description="Trunk of the reward models: minilm, or any Hugging Face name or path."
     )
+
+    @field_validator("upstream_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        try:
+            said = urlsplit(url)
+            fits = not url or (said.scheme in ("http", "https") and bool(said.hostname) and said.port != 0)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise PydanticCustomError("address", "it must be an address as https://host/v1 or http://host:port/v1")
+        return url
 
     @property
     def database(self) -> str:

@@ -106,5 +106,5 @@ def test_a_token_chooses_between_its_message_and_others_only(stranger, token, ma
 def test_a_key_in_many_spellings_takes_no_more_room(engine, key_of):
     doors, key = Doors(engine), key_of("write").encode()
     for spaces in range(5):
-        asyncio.run(doors.of({b"authorization": b"Bearer " + b" " * spaces * 1_000 + key}, b""))
+        asyncio.run(doors.of({b"authorization": b"Bearer " + b" " * (1 + spaces * 5_000) + key}, b""))
     assert len(doors._doors) == 1

@@ -117,7 +117,30 @@ def test_what_is_not_there_is_a_problem_too(stranger):
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_path_that_is_almost_right_is_answered_with_the_right_one(client, make_event, count):
+    for path, meant in (
+        ("/v1/events/", "/v1/events"),
+        ("/v1/event", "/v1/events"),
+        ("/v1/jobs/j-1/", "/v1/jobs/j-1"),
+        ("/openai/v1/chat/completion", "/openai/v1/chat/completions"),
+    ):
+        answer = client.post(path, json=make_event(), follow_redirects=False)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert answer.json()["detail"].endswith(f"Did you mean {meant}?"), answer.json()["detail"]
+    for path in ("/nothing/like/it", "/nothing//", "/v1/" + "events" * 1_000):
+        answer = client.post(path, json=make_event())
+        assert (answer.status_code, "Did you mean" in answer.json()["detail"]) == (404, False), path
+    assert count() == 0
+
+
 def test_times_carry_their_zone(client, engine, broker):
     client.post("/v1/jobs", json={"name": "pairs.build"})
     [job] = client.get("/v1/jobs").json()["jobs"]
     assert abs(datetime.fromisoformat(job["created_at"]) - datetime.now(UTC)).total_seconds() < 60
+
+
+def test_a_name_that_no_database_holds_is_of_nothing(client, here, broker):
+    for path in ("/v1/jobs/%00", "/v1/reports/%00/page"):
+        assert client.get(path).status_code == 404, path
+    answer = client.post("/v1/jobs", json={"name": "project.refresh", "arguments": {"dataset": "a\0"}})
+    assert (answer.status_code, "arguments.dataset" in answer.json()["detail"]) == (422, True)

@@ -339,3 +339,19 @@ def test_who_would_rather_speak_another_protocol_is_served_in_this_one(web, key_
     with socket.create_connection(server.address) as connection:
         connection.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert said(connection).startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_several_requests_and_then_rubbish_leave_no_fault_in_the_log(web, key_of, make_event, count):
+    server, client = web()
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n"
+    content = json.dumps(make_event()).encode()
+    one = head % key_of("secret").encode() + b"Content-Length: %d\r\n\r\n%b" % (len(content), content)
+    for _ in range(5):
+        with socket.create_connection(server.address) as connection:
+            connection.sendall(one * 3 + b"RUBBISH\r\n\r\n")
+            assert said(connection).startswith(b"HTTP/1.1 ")
+    until = [client.get("/healthz") for _ in range(50)]
+    assert until[-1].status_code == 200
+    assert count() == 1
+    assert "Exception" not in server.log.read_text()

@@ -132,6 +132,30 @@ def test_what_was_not_agreed_to_does_not_leave(engine, project, make_event, tmp_
     assert {"agreed", "other"} <= {line["conversation"] for line in lines(tmp_path / "service.jsonl")}
 
 
+@pytest.mark.parametrize(("rule", "left"), [("assumed", {"q2", "a2", "q3", "a3", "q4"}), ("required", {"q2", "a2"})])
+def test_an_export_leaves_out_what_labels_leave_out(engine, project, make_event, tmp_path, rule, left):
+    """A machine's answer quotes what it answers: it goes with that, and needs no consent of its own."""
+
+    def exchange(number, consent):
+        place = {"conversation": f"c{number}"}
+        asked = make_event("message", **place, message=f"q{number}", user="ann", consent=consent)
+        answered = make_event("message", **place, message=f"a{number}", parent=f"q{number}", role="assistant")
+        return [asked, answered]
+
+    said = "2026-10:service,training"
+    items = exchange(1, "2026-10:service") + exchange(2, said) + exchange(3, None)
+    items += exchange(4, said)[:1]
+    items += [make_event("vote", conversation="c2", message="a2", user="ann", consent="2026-10")]
+    if rule == "required":
+        items += [make_event("copy", conversation="c4", message="q4", user="bob")]
+    keep(engine, project, items)
+    with transaction(engine) as session:
+        projects.get(session, "chat").settings = {"consent": rule}
+    out(engine, "chat", tmp_path / "out.jsonl")
+    assert {line["message"] for line in lines(tmp_path / "out.jsonl")} == left
+    assert "vote" not in {line["kind"] for line in lines(tmp_path / "out.jsonl")}
+
+
 def test_since_takes_what_was_received_from_then_on(engine, project, make_event, tmp_path):
     for day in (1, 2, 3):
         keep(engine, project, [make_event("share", conversation=str(day))], NOW + timedelta(days=day))
@@ -195,7 +219,7 @@ def test_a_project_without_events_is_an_empty_file(engine, project, tmp_path):
 
 def test_the_commands_say_what_they_did_and_what_comes_next(cli, jsonl):
     asked = {"messages": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}], "rating": 1}
-    path = jsonl(asked, b"no json", {"messages": 3})
+    path = jsonl(asked | {"rating": "up"}, b"no json", {"messages": 3})
     brought = cli("import", "openai", str(path), "--project", "shop")
     assert brought.stdout.splitlines() == [
         "3 stored, 0 repeated, 0 refused",
@@ -215,6 +239,41 @@ def test_the_commands_say_what_they_did_and_what_comes_next(cli, jsonl):
     assert wrong.code == 2 and "--scale 5..1 is no scale" in wrong.stderr
     wrong = cli("import", "table", str(path), "--map", "text=a")
     assert wrong.code == 2 and "makes no events" in wrong.stderr
+
+
+def test_a_purpose_that_nobody_named_is_warned_of(cli, jsonl, make_event):
+    path = jsonl(make_event("share", consent="2026-10:training"), make_event("share", conversation="c2"))
+    assert cli("import", "world", str(path), "--project", "shop").code == 0
+    mistyped = cli("export", "events", "--project", "shop", "--out", "o.jsonl", "--purpose", "trainig")
+    assert mistyped.code == 0 and mistyped.stdout.startswith("o.jsonl: 1 event\n")
+    assert "warning: no event of shop names the purpose 'trainig'" in mistyped.stderr
+    for more in ((), ("--purpose", "training"), ("--since", "2200-01-01")):
+        assert "warning" not in cli("export", "events", "--project", "shop", "--out", "o.jsonl", *more).stderr
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.json", "shop.json.gz", "shop.JSONL"])
+def test_a_suffix_that_is_none_of_ours_is_refused(engine, project, tmp_path, name):
+    with pytest.raises(BadInput, match=r"a file \.jsonl, \.jsonl\.gz or \.parquet"):
+        out(engine, "chat", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_an_import_that_breaks_off_before_its_first_batch_leaves_no_project(cli, jsonl, make_event):
+    refused = make_event("share") | {"kind": "shares"}
+    for name, line in {"a.jsonl": b"{broken", "b.jsonl": {"messages": 3}, "c.jsonl": refused}.items():
+        assert cli("import", "world", str(jsonl(line, name=name)), "--project", "shop").code == 2
+    assert cli("import", "openai", str(jsonl(b"{broken")), "--project", "shop").code == 2
+    assert "There are no projects yet" in cli("projects", "list").stdout
+
+
+def test_a_scale_is_two_numbers_or_thumbs(cli, jsonl):
+    path = jsonl({"messages": [{"role": "assistant", "content": "So."}], "rating": 1})
+    for scale, stored in (("thumbs", "2 stored"), ("1..5", "1 stored, 1 repeated")):
+        brought = cli("import", "openai", str(path), "--project", "shop", "--scale", scale)
+        assert brought.stdout.startswith(stored) and brought.code == 0
+    assert "thumbs" in cli("import", "openai", str(path), "--scale", "thumb").stderr
+    mapped = ("--map", "prompt=a", "--map", "text=b")
+    assert "no scale" in cli("import", "table", str(path), *mapped, "--scale", "thumbs").stderr
 
 
 def test_a_file_that_cannot_be_read_leaves_no_project(cli, tmp_path):

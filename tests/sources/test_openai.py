@@ -12,6 +12,8 @@ from unspoken.sources import openai
 from unspoken.sources.openai import _Record, _Seen
 from unspoken.sources.reading import Reading
 
+UNKNOWN = "a number whose scale is not known (name it: --scale 1..5, or --scale thumbs for votes of 1, 0 and -1)"
+
 
 def said(role: str, content: object) -> dict[str, object]:
     return {"role": role, "content": content}
@@ -64,7 +66,7 @@ def test_the_same_line_twice_is_two_conversations_and_the_same_file_twice_is_one
 
 @pytest.mark.parametrize(
     ("rating", "vote"),
-    [(1, 1), (-1, -1), (0, 0), (True, 1), (False, -1), ("up", 1), ("Thumbs_Down", -1), ("👍", 1), (1.0, 1)],
+    [(1, 1), (-1, -1), (0, 0), ("1", 1), (True, 1), (False, -1), ("up", 1), ("Thumbs_Down", -1), ("👍", 1), (1.0, 1)],
 )
 def test_a_thumb_is_a_vote_on_the_last_answer(log, rating, vote):
     for line in (
@@ -72,17 +74,56 @@ def test_a_thumb_is_a_vote_on_the_last_answer(log, rating, vote):
         {"feedback": {"rating": rating, "comment": "hm"}},
         {"metadata": {"rating": rating}},
     ):
-        events, left = log({"messages": [ASK, ANSWER], "user": "ann", **line})
+        events, left = log({"messages": [ASK, ANSWER], "user": "ann", **line}, scale="thumbs")
         assert (events[2].kind, events[2].value, events[2].message) == ("vote", vote, events[1].message)
         assert events[2].user == "ann" and left == {}
 
 
 def test_another_number_needs_its_scale(log):
     line = {"messages": [ASK, ANSWER], "rating": 4}
-    assert log(line)[1] == {"a rating whose scale is not known (name it: --scale 1..5)": 1}
+    assert log(line)[1] == {UNKNOWN: 1}
     events, left = log(line, {"messages": [ASK, ANSWER], "rating": 9}, scale=(1.0, 5.0))
     assert (events[2].kind, events[2].value, events[2].lowest, events[2].highest) == ("rating", 4, 1, 5)
     assert sum(left.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratings", "votes"),
+    [
+        ([1, 2, 5, 1], []),
+        (["1", "5"], []),
+        ([1, -1, 4], []),
+        ([1, 1], []),
+        ([0, 1], []),
+        ([1, -1.5], []),
+        ([1, 0, -1, "-1", "1.0"], [1, 0, -1, -1, 1]),
+        ([1, 5, "up", False, "+1"], [1, -1, 1]),
+    ],
+)
+def test_bare_numbers_are_thumbs_only_where_the_whole_file_says_so(log, ratings, votes):
+    events, left = log(*[{"messages": [ASK, ANSWER], "rating": rating} for rating in ratings])
+    assert [event.value for event in events if event.kind == "vote"] == votes
+    assert left == ({} if len(votes) == len(ratings) else {UNKNOWN: len(ratings) - len(votes)})
+
+
+def test_a_number_in_any_place_of_any_line_counts_for_the_whole_file(log):
+    up, down = ({"messages": [ASK, ANSWER], "rating": number} for number in (1, -1))
+    for more in ({"metadata": {"rating": 3}}, {"feedback": {"score": 3}}, {"feedback": 3}, {"rating": 3}):
+        assert log(up, down, {"messages": [ASK, ANSWER]} | more)[1] == {UNKNOWN: 3}
+
+
+def test_a_word_is_a_thumb_beside_a_scale(log):
+    lines = [{"messages": [ASK, ANSWER]} | more for more in ({"feedback": "down"}, {"rating": 1}, {"rating": "2"})]
+    events, left = log(*lines, scale=(1.0, 5.0))
+    assert [(e.kind, e.value) for e in events if e.kind != "message"] == [("vote", -1), ("rating", 1), ("rating", 2)]
+    assert left == {}
+
+
+def test_a_number_that_its_scale_does_not_hold_is_left_out(log):
+    line = {"messages": [ASK, ANSWER], "rating": 9}
+    assert log(line, scale=(1.0, 5.0))[1] == {"a rating beyond the scale 1..5": 1}
+    assert log(line, scale="thumbs")[1] == {"a number that is no thumb: neither 1, 0 nor -1": 1}
+    assert log(line | {"rating": "great"})[1] == {"a rating that is neither a number nor a thumb": 1}
 
 
 def test_choices_of_a_stored_completion_are_siblings(log):

@@ -126,6 +126,13 @@ def test_the_tree_shows_regenerations_edits_and_returns(webui, said):
     assert back.at.timestamp() == NOON + 900
 
 
+@pytest.mark.parametrize("odd", [float("inf"), float("-inf"), float("nan"), 10**400, -1, "soon", True, NOON * 10**18])
+def test_a_time_that_is_none_comes_after_its_parent(webui, said, odd):
+    webui.chat({"q": message("user", None, 0), "a": message("assistant", "q", 2) | {"timestamp": odd}})
+    (question, answer), _ = said()
+    assert (answer.at - question.at).total_seconds() in (0.001, 0)
+
+
 def test_copies_made_for_sharing_are_left_out(webui, said):
     webui.chat(EXCHANGE)
     webui.chat(EXCHANGE, "s", user="shared-c")

@@ -6,8 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from unspoken.errors import BadInput, Unavailable
+from unspoken.events import parse
 from unspoken.store import projects
 from unspoken.store.database import connect, reading, transaction
+from unspoken.store.tables import now
+from unspoken.store.writer import Arrival, Writer
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,35 @@ def test_a_block_that_raises_writes_nothing(engine):
         raise RuntimeError("broken off")
     with reading(engine) as session:
         assert session.scalar(text("SELECT count(*) FROM projects")) == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_became_a_standby_is_not_there_to_write(engine, make_event):
+    """What the writer gets on its own connection, and everybody else on theirs; and afterwards it is over."""
+    with transaction(engine) as session:
+        project = projects.create(session, "chat")
+
+    def standby(state):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SET default_transaction_read_only = off"))
+            name = connection.scalar(text("SELECT current_database()"))
+            connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {state}'))
+        engine.dispose()
+
+    writer = Writer(engine)
+    writer.start()
+    arrival = Arrival(project, None, [parse(make_event())], None, now())
+    standby("on")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        writer.put(arrival).result(30)
+    with pytest.raises(Unavailable, match="cannot be written"), transaction(engine) as session:
+        projects.create(session, "other")
+    standby("off")
+    assert writer.put(arrival).result(30).stored == 1
+    writer.close()
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path):
+    (tmp_path / "x.db").write_bytes(b"garbage" * 1_000)
+    with pytest.raises(Unavailable, match="not a database"):
+        connect(f"sqlite:///{tmp_path / 'x.db'}")

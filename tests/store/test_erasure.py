@@ -12,7 +12,7 @@ from unspoken.events import hash_user, parse
 from unspoken.frames import LABELS, PAIRS, UNPAIRED
 from unspoken.jobs import erasing
 from unspoken.settings import settings
-from unspoken.store import datasets, erasure, models, overview, people, portability, projects, reports
+from unspoken.store import datasets, erasure, models, overview, people, portability, projects, reports, retention
 from unspoken.store.database import reading, transaction
 from unspoken.store.fold import fold
 from unspoken.store.horizon import horizon
@@ -252,6 +252,30 @@ def test_events_from_before_do_not_come_back_and_new_ones_are_taken(engine, proj
     with transaction(engine) as session:
         ingest(session, project, [told, new, late], sent_at=None, received_at=later)
     assert rows(Event.id) == {new.id}
+
+
+def test_an_event_from_before_whose_clock_was_ahead_does_not_come_back(engine, project, erase, make_event, rows):
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    told = parse(make_event("message", user="ann", at=ahead.isoformat()))
+    for _ in range(2):
+        with transaction(engine) as session:
+            ingest(session, project, [told], sent_at=None, received_at=NOW)
+        erase("ann")
+        assert rows(Event.id) == set()
+
+
+def test_what_was_made_before_a_removal_by_age_is_withdrawn_too(engine, project, say, erase, home):
+    said = say(user="ann")
+    dataset = labelled(engine, project)
+    page = home / "reports" / "r" / "index.html"
+    page.parent.mkdir(parents=True)
+    (page.parent / "report.json").write_text("{}")
+    page.write_text("what ann said")
+    with transaction(engine) as session:
+        reports.record(session, project.id, dataset, "same", {}, page.parent)
+    assert retention.expire(engine, project.id, 1, NOW + timedelta(days=3))["events"] == 1
+    assert erase("ann")["reports"] == 1
+    assert not page.exists(), said
 
 
 def test_asking_twice_is_one_erasure_and_one_job(engine, project, exchange, hashed, home, rows):

@@ -132,7 +132,7 @@ def test_what_an_erased_user_did_before_is_not_stored_again(engine, project, wri
     with transaction(engine) as session:
         exclude(session)
         session.add(
-            Erasure(project_id=project.id, user=hash_user(project.user_secret, "ann"), asked_by="a test", asked_at=NOW)
+            Erasure(project_id=project.id, user=hash_user(project.user_secret, "ann"), asked_by="a test", before=NOW)
         )
         session.execute(text("DELETE FROM events"))
     late, other = at(NOW + timedelta(hours=1)), at(NOW - timedelta(hours=1), "bob")
@@ -314,7 +314,7 @@ def acknowledge(ids):
 
 while True:
     events = [
-        parse({"id": str(uuid.uuid4()), "kind": "vote", "at": 0, "conversation": "c", "message": "m", "value": 1})
+        parse({"id": str(uuid.uuid4()), "kind": "vote", "at": 10**12, "conversation": "c", "message": "m", "value": 1})
         for _ in range(10)
     ]
     if writer.depth[0] < 2000:

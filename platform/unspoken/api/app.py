@@ -51,7 +51,14 @@ def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Pl
     `local`: callers on this machine may look without a key; by default when the settings' host is a loopback name.
     Even then a caller from elsewhere needs one. Raises Unavailable when the database is not there.
     """
-    app = Platform(title="Unspoken", version=unspoken.__version__, docs_url=None, redoc_url=None, lifespan=_living)
+    app = Platform(
+        title="Unspoken",
+        version=unspoken.__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a client that does not follow would have lost what it sent; a 404 says the path
+        lifespan=_living,
+    )
     state = app.state
     state.engine = engine or connect()
     state.local = is_loopback(settings().host) if local is None else local
@@ -61,7 +68,9 @@ def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Pl
     app.journal = edge.Journal(state.tally)
     app.collector = collect.Collector(Doors(state.engine), app.journal, lambda: state.writer)
     problems.install(app)
-    for routes in (events, operations.router, manage.router, access.router, chat.router, users.router, pages.router):
+    all_routes = (events, operations.router, manage.router, access.router, chat.router, users.router, pages.router)
+    state.paths = sorted({getattr(route, "path", "") for routes in all_routes for route in routes.routes} - {"", "/"})
+    for routes in all_routes:
         app.include_router(routes)
     return app
 

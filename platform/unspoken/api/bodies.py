@@ -133,7 +133,10 @@ def document(body: Body) -> Any:
 
 
 def _lines(body: Body) -> list[Any]:
-    return [_line(line) for line in plain(body).split(b"\n") if line.strip()]
+    lines = [line for line in plain(body).split(b"\n") if line.strip()]
+    if len(lines) > (most := settings().max_batch_events):  # a line that cannot be read costs its sentence in memory
+        raise too_many(len(lines), most)
+    return [_line(line) for line in lines]
 
 
 def plain(body: Body) -> bytes:

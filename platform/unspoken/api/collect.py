@@ -5,14 +5,15 @@ two seconds), one pass over its body and its place in the writer's next transact
 read again the slow way, item by item, for exact sentences.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from unspoken import events
 from unspoken.api import bodies, problems
@@ -21,7 +22,7 @@ from unspoken.api.doors import Door, Doors
 from unspoken.api.edge import Journal, Receive, Scope, Send
 from unspoken.api.heads import HEADERS, json_head
 from unspoken.api.problems import RefusedEvents, problem_type
-from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, UnspokenError
+from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, Unavailable, UnspokenError
 from unspoken.events import REVEALED, Event
 from unspoken.settings import settings
 from unspoken.store.tables import now
@@ -29,7 +30,9 @@ from unspoken.store.writer import Arrival, Receipt, Writer
 
 PATH = "/v1/events"
 LARGE = 100_000  # bytes; a larger body is read in another thread, so that the others' answers need not wait for it
+READERS = 2  # such threads: a body made for it takes a hundred times its size in memory while it is read
 BEHAVIOUR = frozenset(REVEALED)
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class Collector:
         self._doors = doors
         self._journal = journal
         self._writer = writer
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._unread = 0  # bytes of bodies that are being read there, or wait for it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 when all is stored, 207 when some was refused, else a problem. A second time changes nothing."""
@@ -97,12 +102,12 @@ class Collector:
         decoded = None
         if body.media != bodies.NDJSON:
             large = body.packed or len(body.content) > LARGE
-            decoded = await run_in_threadpool(_decode, body) if large else _decode(body)
+            decoded = await self._beside(body, _decode) if large else _decode(body)
         if decoded is None:
-            batch = await run_in_threadpool(bodies.decode, body, said)
+            batch = await self._beside(body, bodies.decode, said)
             if door.bucket is not None:
                 door.bucket.take(len(batch.items))
-            return await run_in_threadpool(_parsed, batch.items), batch.sent_at, len(batch.items)
+            return await self._beside(body, _parse, batch.items), batch.sent_at, len(batch.items)
         good, sent_at = decoded
         if len(good) > (most := settings().max_batch_events):
             raise bodies.too_many(len(good), most)
@@ -111,6 +116,17 @@ class Collector:
         if sent_at is None and said is not None:
             sent_at = bodies.sent_at_of(bodies.in_query(said))
         return Sorted(good), sent_at, len(good)
+
+    async def _beside(self, body: bodies.Body, read: Callable[..., Result], *more: Any) -> Result:
+        """`read(body, …)` in a thread; Unavailable when too many bytes wait for that already."""
+        size = len(body.content)
+        if self._unread and self._unread + size > settings().queue_bytes:
+            raise Unavailable("Too many large requests come at once; send the same events again shortly.", 1)
+        self._unread += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, read, body, *more)
+        finally:
+            self._unread -= size
 
     async def _append(self, door: Door, arrival: Arrival) -> Receipt:
         started = perf_counter()
@@ -135,7 +151,7 @@ def _decode(body: bodies.Body) -> tuple[list[Event], Any] | None:
     return events.decode(bodies.plain(body))
 
 
-def _parsed(items: list[Any]) -> Sorted:
+def _parse(_body: bodies.Body, items: list[Any]) -> Sorted:
     """Each item as an event, or refused with its reason."""
     found = Sorted([], [])
     assert found.places is not None

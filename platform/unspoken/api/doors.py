@@ -16,13 +16,14 @@ from unspoken.api.deps import key_of
 from unspoken.api.limits import Bucket, Limits
 from unspoken.errors import NotAllowed, NotSignedIn
 from unspoken.events import REVEALED, STATED, Event, hash_user
-from unspoken.store import keys, projects
+from unspoken.store import keys, projects, tokens
 from unspoken.store.database import reading
 from unspoken.store.keys import Principal
 from unspoken.store.tables import Project
 
 TTL_S = 2.0
 MOST = 10_000  # keys and tokens remembered; the one that was looked up first goes
+LONGEST = tokens.MOST_CHARS + 20  # what is remembered: a header may hold a key and any number of spaces
 PUBLIC = ("write", "token")  # what a page holds, and so what may stand in an address
 SPOKEN = frozenset((*STATED, *REVEALED))
 ASSISTANT = (
@@ -67,6 +68,8 @@ class Door:
             raise NotAllowed(f"A message token is for what its holder says and does, not for a `{event.kind}` event.")
         if event.message != holder.message:
             raise NotAllowed(f"This token is for the message {holder.message!r}; `message` must name it.")
+        if event.kind == "choice" and holder.message not in (event.chosen, *event.rejected):
+            raise NotAllowed(f"This token is for the message {holder.message!r}; a choice must be among it and others.")
         if event.user is None or hash_user(self.project.user_secret, event.user) != holder.user:
             raise NotAllowed("This token was issued for another user; `user` must name the one it was issued for.")
 
@@ -79,16 +82,17 @@ class Doors:
         self._limits = Limits()
         self._doors: dict[bytes | str, Door] = {}  # bytes: a header; str: a key of the query
 
-    async def of(self, headers: Mapping[bytes, bytes], query: bytes) -> Door:
+    async def of(self, headers: Mapping[bytes, bytes], query: bytes, *, anew: bool = False) -> Door:
         """The door of a request: the header's key, or a write key or token of the query (for sendBeacon).
 
+        `anew` looks the key up now: for what does not pass through the writer, which would see that it was revoked.
         Raises NotSignedIn, NotAllowed, and Unavailable when the database is away.
         """
         key: bytes | str | None = headers.get(b"authorization")
         if key is None:
             key = dict(parse_qsl(query.decode("latin-1"))).get("key", "")
         door, at = self._doors.get(key), monotonic()
-        if door is not None:
+        if door is not None and not anew:
             if at < door.until:
                 return door
             door.until = at + TTL_S  # one request looks, the others go on through the old one meanwhile
@@ -98,9 +102,10 @@ class Doors:
             self._doors.pop(key, None)
             raise
         self._doors.pop(key, None)
-        if len(self._doors) >= MOST:
-            del self._doors[next(iter(self._doors))]
-        self._doors[key] = found
+        if len(key) <= LONGEST:
+            if len(self._doors) >= MOST:
+                del self._doors[next(iter(self._doors))]
+            self._doors[key] = found
         return found
 
     def forget(self, door: Door) -> None:

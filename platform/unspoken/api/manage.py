@@ -14,6 +14,7 @@ from unspoken import jobs
 from unspoken.api import bodies
 from unspoken.api.deps import Database, Holder, Viewer
 from unspoken.errors import BadInput, NotFound
+from unspoken.events.plain import flaw
 from unspoken.store import models, overview, reports
 from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Base, Job, Report
@@ -87,7 +88,7 @@ def ask(engine: Database, principal: Holder, body: Annotated[bodies.Body, Depend
 
 def _fits(key: str, value: object) -> bool:
     wanted = ARGUMENTS.get(key)
-    return wanted is not None and type(value) is wanted and len(str(value)) <= 200
+    return wanted is not None and type(value) is wanted and len(str(value)) <= 200 and not flaw(value)
 
 
 @router.get("/v1/models")
@@ -120,7 +121,7 @@ def report_page(engine: Database, only: Viewer, report_id: str) -> HTMLResponse:
 
 
 def _one(session: Session, table: type[Row], key: str, only: str | None) -> Row:
-    row = session.get(table, key)
+    row = None if flaw(key) else session.get(table, key)
     if row is None or (only is not None and row.project_id != only):
         raise NotFound(f"There is no {table.__name__.lower()} with the id {key[:64]!r}.")
     return row

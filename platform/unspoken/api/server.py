@@ -3,9 +3,11 @@
 import json
 import resource
 import socket
+import sys
 from asyncio import TimerHandle, Transport
 from typing import Any, cast
 
+import httptools
 import uvicorn
 from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -14,7 +16,8 @@ from unspoken.api.heads import Head
 from unspoken.api.problems import problem_type
 from unspoken.settings import settings
 
-HEADER_BYTES = 65_536  # of the first line and the headers together; llhttp itself knows no bound
+HEADER_BYTES = 65_536  # of the first line and the headers together, and of the trailers; llhttp itself knows no bound
+CHUNK_BYTES = 16  # of a chunk's size and its line ends
 IDLE_S = 30.0  # a connection without a request is closed after so long
 MOST_CONNECTIONS = 10_000
 SPARE_FILES = 100  # of those that the process may open: the database's, the log's
@@ -28,6 +31,8 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: ASGISendEvent) -> None:
         """As uvicorn's own, which does everything else."""
+        if self.transport.is_closing():
+            self.disconnected = True  # uvicorn tells the last request that came, which may wait behind this one
         if self._begun is not None and message["type"] == "http.response.body":
             if not self.disconnected:
                 self.transport.write(self._begun + message["body"])
@@ -55,13 +60,20 @@ class Protocol(HttpToolsProtocol):
     Each deadline is the setting body_timeout_s: from the connection or the request's first byte to the end of the
     headers, and from there to the end of the body. Bytes that drip in between do not put it off.
 
+    Who would rather speak another protocol (`Upgrade`) is served in this one, as RFC 9110 has it: llhttp takes what
+    follows such headers for the other protocol, so they are read again without that wish.
+
     A request that comes in one piece, as nearly all do, sets no timer beyond the connection's first.
     """
 
     most = MOST_CONNECTIONS
     _timer: TimerHandle | None = None
-    _reading = "headers"  # what is awaited: headers, body, or nothing
+    _reading = "headers"  # what is awaited: headers, body, or nothing; "again" when the headers held another wish
     _header_bytes = 0
+    _beside = 0  # bytes that came with a body and are none of it
+    _data = b""
+    _again: bytes | None = None
+    _running: RequestResponseCycle | None = None  # `cycle` is the last to come, which may wait behind this one
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Refuse one too many; those that are there go on."""
@@ -74,16 +86,30 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
         self._cancel_timer()
+        if self._running is not None and self._running.response_started:  # else it may still be read, and stored
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take it, then see what is still awaited."""
-        if self._reading == "headers":
-            self._header_bytes += len(data)
         before = self._reading
+        if before == "headers":
+            self._header_bytes += len(data)
+        elif before == "body":
+            self._beside += len(data)
+        self._data = data
         super().data_received(data)
+        while self._again is not None:
+            self._data, self._again = self._again, None
+            super().data_received(self._data)
         if self._reading == "headers" and self._header_bytes > HEADER_BYTES:
             self._refuse(431, "too-large", "Too large", f"The headers of a request may hold {HEADER_BYTES} bytes.")
+        elif self._reading == "body" and self._beside > HEADER_BYTES:
+            self._refuse(431, "too-large", "Too large", f"The trailers of a request may hold {HEADER_BYTES} bytes.")
+        elif self._reading == "nothing" == before and self.cycle.response_complete:
+            self._reading = "headers"  # empty lines before the next request: they must not keep the connection
+            self._set_timer()
         elif self._reading != "nothing" and (self._reading != before or self._timer is None):
             self._set_timer()
 
@@ -94,18 +120,48 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its body is awaited."""
-        self._reading, self._header_bytes = "body", 0
+        if self.parser.should_upgrade():
+            self._reading = "again"
+            return
+        self._reading, self._header_bytes, self._beside = "body", 0, 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of it."""
+        self._beside = max(0, self._beside - len(body) - CHUNK_BYTES)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        if self._reading == "again":
+            return
         super().on_message_complete()
         self._reading = "nothing"
         self._cancel_timer()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.__class__ = Cycle  # uvicorn makes it, and asks nobody of which class
+        self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Called where llhttp stopped, with its exception in hand: read the headers again, and what follows them."""
+        stopped = sys.exception()
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        self._reading = "headers"
+        if method == b"CONNECT" or stopped is None:
+            self._refuse(405, "method-not-allowed", "Method Not Allowed", "This server is no proxy.")
+            return
+        head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [each for each in value.split(b",") if each.strip().lower() not in (b"upgrade", b"")]
+                head.append(b"connection:" + b",".join(kept))
+            elif name != b"upgrade":
+                head.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._again = b"\r\n".join([*head, b"", self._data[stopped.args[0] :]])
 
     def _set_timer(self) -> None:
         self._cancel_timer()

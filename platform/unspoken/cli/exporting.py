@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspoken.cli.show import Progress, ProgressOption, Style, progress
+from unspoken.cli.show import Progress, ProgressOption, Style, counted, progress
+from unspoken.consent import TRAINING, allows
 from unspoken.errors import BadInput
 from unspoken.sources.reading import Reading
 
@@ -39,6 +40,7 @@ class Exported:
     """How many events were written, and what was left out and why."""
 
     events: int = 0
+    named: bool = False  # whether an event's consent names the purpose
     reading: Reading = field(default_factory=Reading)
 
 
@@ -68,7 +70,9 @@ def events_command(
             done = export(session, project, out, purpose, from_then, show)
     finally:
         engine.dispose()
-    typer.echo(f"{out}: {done.events:,} events")
+    if not done.named and purpose != TRAINING:
+        typer.echo(f"warning: no event of {project} names the purpose {purpose!r}; is it spelled so?", err=True)
+    typer.echo(f"{out}: {counted(done.events, 'events')}")
     say_left_out(done.reading)
     typer.echo(f"Next: unspoken import world {out} --project NAME, or unspoken pairs {out} --out dataset")
 
@@ -78,6 +82,8 @@ def export(session: "Session", name: str, out: Path, purpose: str, since: dateti
     from unspoken import folders
     from unspoken.store import projects
 
+    if out.suffix not in ("", ".parquet") and not out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise BadInput(f"{out} is neither a file .jsonl, .jsonl.gz or .parquet nor a folder, whose name has no dot.")
     project = projects.get(session, name)
     done = Exported()
 
@@ -105,26 +111,32 @@ def _events(
     """In the order of their numbers. `at` is the corrected time, so that reading them back gives the same times."""
     from sqlalchemy import and_, func, select
 
-    from unspoken.consent import allows
     from unspoken.store import projects
+    from unspoken.store.consents import nobodys, withheld
     from unspoken.store.tables import Event, Message
 
     wanted = [Event.project_id == project.id, *([] if since is None else [Event.received_at >= since])]
     total = session.scalar(select(func.count()).select_from(Event).where(*wanted)) or 0
     assumed = projects.rules(project).consent == "assumed"
     own_text = and_(Message.project == Event.project, Message.id == Event.message, Event.kind == "message")
+    behind = withheld(session, project, purpose)
     columns = (Event.id, Event.kind, Event.occurred_at, Event.conversation, Event.user, Event.fields, Message.text)
     more = tuple(getattr(Event, name) for name in ENVELOPE)
-    statement = select(*columns, *more).join(Message, own_text, isouter=True).where(*wanted).order_by(Event.seq)
+    statement = (
+        select(nobodys(), *columns, *more).join(Message, own_text, isouter=True).where(*wanted).order_by(Event.seq)
+    )
+    done.named = _named(session, project.id, purpose)
     rows = session.execute(statement, execution_options={"yield_per": ROWS})
     with rows:
         for number, row in enumerate(rows, start=1):
             if number % ROWS == 0:
                 show(number / total, f"{number:,} of {total:,} events")
-            event, kind, at, conversation, user, fields, text, *rest = row
+            of_nobody, event, kind, at, conversation, user, fields, text, *rest = row
             envelope = dict(zip(ENVELOPE, rest, strict=True))
-            if not allows(envelope["consent"], purpose, assumed=assumed):
+            if not allows(envelope["consent"], purpose, assumed=assumed or of_nobody):
                 done.reading.leave_out(f"no consent to {purpose}", f"event {event}")
+            elif conversation in behind:
+                done.reading.leave_out(f"no consent to {purpose} of all of their conversation", f"event {event}")
             elif kind == "message" and text is None:
                 done.reading.leave_out("a message whose text was removed", f"event {event}")
             else:
@@ -137,6 +149,16 @@ def _events(
                 }
                 whole |= envelope | ({"text": text} if kind == "message" else {}) | fields
                 yield {key: value for key, value in whole.items() if value is not None}
+
+
+def _named(session: "Session", project_id: str, purpose: str) -> bool:
+    """Whether the consent of any event names the purpose."""
+    from sqlalchemy import select
+
+    from unspoken.store.tables import Event
+
+    said = select(Event.consent).where(Event.project_id == project_id, Event.consent.is_not(None)).distinct()
+    return any(allows(consent, purpose, assumed=False) for consent in session.scalars(said))
 
 
 def _file(out: Path, write: Callable[[Put], None]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from unspoken.cli.source import Source
 from unspoken.errors import BadInput, UnspokenError
 from unspoken.settings import settings
 from unspoken.sources.batches import Write, each, resumed
+from unspoken.sources.making import THUMBS
 from unspoken.sources.position import Position, Tally, fingerprint
 from unspoken.sources.reading import Reading
 
@@ -68,7 +70,9 @@ def chitchat_command(
 def openai_command(
     file: FileArgument,
     project: ProjectOption = None,
-    scale: ScaleOption = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="What numbers mean: 1..5 (lowest and highest), or thumbs (1, 0, -1).")
+    ] = None,
     send: SendOption = None,
     key: KeyOption = None,
     style: ProgressOption = Style.auto,
@@ -77,7 +81,7 @@ def openai_command(
 
     Example: `unspoken import openai log.jsonl --project shop`.
     """
-    between = _scale(scale)
+    between = scale if scale == THUMBS else _scale(scale, f" or --scale {THUMBS}")
     _bring(lambda: sources.openai(file, between), project, send, key, style)
 
 
@@ -173,16 +177,17 @@ def ingest(engine: "Engine", source: Source, project: str, show: Progress) -> Ta
 
 
 def _into(engine: "Engine", source: Source, project: str) -> Write:
-    """What stores a batch in the project."""
+    """What stores a batch in the project, which is made when there is something to store."""
     from unspoken.events import parse
     from unspoken.store import database, projects
     from unspoken.store.ingest import ingest as store
     from unspoken.store.tables import now
 
-    with database.transaction(engine) as session:
-        projects.ensure(
-            session, project, simulated=source.simulated, recipe=source.recipe, settings={"about": source.about}
-        )
+    @cache
+    def make() -> None:
+        about = {"about": source.about}
+        with database.transaction(engine) as session:
+            projects.ensure(session, project, simulated=source.simulated, recipe=source.recipe, settings=about)
 
     def write(batch: list[dict[str, Any]], tally: Tally) -> None:
         events = []
@@ -191,6 +196,9 @@ def _into(engine: "Engine", source: Source, project: str) -> Write:
                 events.append(parse(item))
             except BadInput as error:
                 tally.refuse(f"{item.get('id') if isinstance(item, dict) else item}: {error.detail}")
+        if not events:
+            return
+        make()
         with database.transaction(engine) as session:
             receipt = store(session, projects.get(session, project), events, sent_at=None, received_at=now())
         tally.stored += receipt.stored
@@ -209,7 +217,6 @@ def _bring(make: Callable[[], Source], project: str | None, send: str | None, ke
     if send and not key:
         raise BadInput("A server needs a key: --key KEY (unspoken keys create --project NAME --role secret).")
     place = ("send", send, key or "") if send else ("store", settings().database, name)
-    # Before anything is made: a file that cannot be read leaves no project behind.
     position = Position(settings().home, fingerprint(first.files, *first.words, *place))
     engine: Engine | None = None
     with ExitStack() as stack:
@@ -264,7 +271,7 @@ def say_left_out(reading: Reading) -> None:
         typer.echo(f"    {left.count:>{width},}  {reason}; first: {left.first}")
 
 
-def _scale(said: str | None) -> tuple[float, float] | None:
+def _scale(said: str | None, other: str = "") -> tuple[float, float] | None:
     if said is None:
         return None
     lowest, dots, highest = said.partition("..")
@@ -273,5 +280,5 @@ def _scale(said: str | None) -> tuple[float, float] | None:
     except ValueError:
         between = (0.0, 0.0)
     if not dots or not between[0] < between[1] or between[1] - between[0] > 1e9:
-        raise BadInput(f"--scale {said} is no scale; one looks like --scale 1..5.")
+        raise BadInput(f"--scale {said} is no scale; one looks like --scale 1..5{other}.")
     return between

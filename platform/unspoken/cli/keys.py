@@ -41,8 +41,11 @@ def create(
     engine = database.connect()
     migrate.upgrade(engine)
     with database.transaction(engine) as session:
-        known = projects.ensure(session, project)
+        made = not projects.known(session, project)
+        known = projects.ensure(session, project) if made else projects.get(session, project)
         _, plaintext = keys.create(session, known.id, role, name=name, origins=origin, events_per_s=rate)
+    if made:
+        typer.echo(f"new project {project!r} in {engine.url.render_as_string()}", err=True)
     typer.echo(plaintext)
 
 
@@ -67,7 +70,9 @@ def listed(project: ProjectOption) -> None:
 @app.command()
 def rotate(
     key: KeyArgument,
-    overlap: Annotated[str, typer.Option(help="How long the old key still works, as 90s, 30m, 24h or 7d.")] = "24h",
+    overlap: Annotated[
+        str, typer.Option(help="How long the old key still works, as 90s, 30m, 24h or 7d; or 0.")
+    ] = "24h",
 ) -> None:
     """Make the key that follows this one: same role, name, origins and rate. The old one works until the overlap ends.
 
@@ -99,7 +104,10 @@ def _seconds(said: str) -> float:
     found = re.fullmatch(r"(\d{1,9})([smhd]?)", said.strip(), re.ASCII)
     if not found:
         raise BadInput(f"{said[:40]!r} is no length of time; write 90s, 30m, 24h or 7d.")
-    return float(found[1]) * SECONDS[found[2] or "s"]
+    number, unit = found.groups()
+    if not unit and int(number):
+        raise BadInput(f"{number} of what? Write {number}s, {number}m, {number}h or {number}d.")
+    return float(number) * SECONDS[unit or "s"]
 
 
 def _state(key: "Key") -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unspoken.cli.show import ProgressOption, Style, progress
+from unspoken.cli.show import ProgressOption, Style, counted, progress
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+LONGEST = 200  # as in the vocabulary
 ProjectOption = Annotated[str, typer.Option("--project", help="The project's name or id.")]
 UserOption = Annotated[str, typer.Option("--user", help="The user, by the chatbot's own id.")]
 
@@ -32,7 +33,7 @@ def erase(project: ProjectOption, user: UserOption, style: ProgressOption = Styl
         with database.transaction(engine) as session:
             erasure = steps.ask(session, project_id, hashed, audit.HERE)
         counts = erasing.erase(engine, erasure, settings().home, show)
-    said = ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items()))
+    said = ", ".join(counted(number, name) for name, number in sorted(counts.items()))
     typer.echo(f"erased: {said or 'nothing was held of them'}")
 
 
@@ -62,15 +63,22 @@ def export(
             beside.replace(out)
         finally:
             beside.unlink(missing_ok=True)
-    typer.echo(f"{out}: {lines:,} lines")
+    typer.echo(f"{out}: {counted(lines, 'lines')}")
 
 
 @contextmanager
 def _held(project: str, user: str) -> "Iterator[tuple[Engine, str, str]]":
     """The database, the project's id and the user's hash."""
+    from unspoken.errors import BadInput
     from unspoken.events import hash_user
     from unspoken.store import database, projects
 
+    try:
+        known = 0 < len(user) <= LONGEST and bool(user.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8 come as halves of surrogate pairs
+        known = False
+    if not known:
+        raise BadInput(f"A user's id has 1 to {LONGEST} characters of unicode; nobody has this one.")
     engine = database.connect()
     try:
         with database.reading(engine) as session:

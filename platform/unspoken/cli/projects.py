@@ -18,15 +18,20 @@ def listed() -> None:
     """
     from unspoken.store import database, projects
 
-    with database.reading(database.connect()) as session:
-        found = projects.listed(session)
+    engine = database.connect()
+    try:
+        with database.reading(engine) as session:
+            found = projects.listed(session)
+    finally:
+        engine.dispose()
     for project in found:
         chosen = projects.rules(project).model_dump(mode="json", exclude_defaults=True, exclude={"about"})
         words = " ".join(f"{name}={_shown(value)}" for name, value in chosen.items())
         kind = "simulated" if project.simulated else "recorded "
         typer.echo(f"{project.name}  {project.recipe}  {kind}  {project.created_at:%Y-%m-%d}  {words}".rstrip())
     if not found:
-        typer.echo("There are no projects yet; make one with a key: unspoken keys create --project shop")
+        where = engine.url.render_as_string()
+        typer.echo(f"There are no projects yet in {where}; make one with a key: unspoken keys create --project shop")
 
 
 @app.command()

@@ -70,7 +70,7 @@ def serve(
     Example: `unspoken serve --host 0.0.0.0 --port 8000`, beside `unspoken worker` on the same database. Told to end, it
     answers what it has taken. Several processes share the work on PostgreSQL; on SQLite one writes at a time.
     """
-    from unspoken import logs
+    from unspoken import logs, redaction
     from unspoken import up as everything
     from unspoken.cli import serving
 
@@ -78,6 +78,7 @@ def serve(
         update={key: value for key, value in (("host", host), ("port", port)) if value is not None}
     )
     logs.configure(chosen.log_format)
+    redaction.redactor((), chosen.redact_hook)  # says in a sentence when it cannot be loaded
     if processes > 1 and chosen.database.startswith("sqlite"):
         typer.echo(f"{processes} processes on SQLite: they share the reading, and one of them writes at a time.")
     if fd is not None:

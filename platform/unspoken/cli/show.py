@@ -27,6 +27,12 @@ ProgressOption = Annotated[
 ]
 
 
+def counted(number: int, things: str) -> str:
+    """As in 1 file and 1,024 files."""
+    one = {"people": "person"}.get(things, things.removesuffix("s"))
+    return f"{number:,} {one if number == 1 else things}"
+
+
 @contextmanager
 def progress(style: Style, what: str) -> Iterator[Progress]:
     """A function that is told (share 0 … 1, note) and shows it; a block that ends well ends at 1."""

@@ -99,7 +99,7 @@ def chitchat(limit: int | None = None) -> Source:
     return _source("chitchat", chats, chats.events(chats.load(), limit), reading, (), words)
 
 
-def openai(path: Path, scale: tuple[float, float] | None = None) -> Source:
+def openai(path: Path, scale: tuple[float, float] | str | None = None) -> Source:
     """Chat logs, fine-tuning and preference files in OpenAI's form."""
     from unspoken.sources import openai as logs
 

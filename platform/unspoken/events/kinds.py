@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from unspoken.events.times import LATEST_MS, instant
+from unspoken.events.times import EARLIEST_MS, LATEST_MS, instant
 
 LARGEST = 2**53 - 1  # what JavaScript counts exactly
 OBJECT_BYTES = 4096
@@ -40,7 +40,7 @@ AnyPhase = Literal["streaming", "reading", "composing"]
 if TYPE_CHECKING:
     Instant: TypeAlias = datetime  # what it is once the event has been made
 else:
-    Instant = Annotated[datetime, Meta(tz=True)] | Annotated[int, Meta(ge=0, lt=LATEST_MS)]
+    Instant = Annotated[datetime, Meta(tz=True)] | Annotated[int, Meta(ge=EARLIEST_MS, lt=LATEST_MS)]
 
 
 # Not Meta(pattern=…), which takes a microsecond longer.

@@ -14,7 +14,7 @@ from unspoken.events.plain import flaw
 from unspoken.events.times import instant
 
 _WORDS = {
-    "int": "integer", "str": "string", "float": "number", "bool": "boolean", "array": "list", "object": "dictionary",
+    "int": "integer", "str": "string", "float": "number", "array": "list", "object": "dictionary",
 }  # fmt: skip
 _BOUNDS = {">=": "greater than or equal to", "<=": "less than or equal to", ">": "greater than", "<": "less than"}
 
@@ -85,8 +85,9 @@ def _needed(said: str, annotation: Any) -> str:
     if "out of range" in said:
         return "it should be a valid number, and not so large"
     if wanted := re.match(r"Expected `(\w+)", said):
-        word = _WORDS.get(wanted[1], wanted[1])
-        return f"it should be {'an' if word[0] in 'aeiou' else 'a'} valid {word}"
+        if wanted[1] == "bool":
+            return "it should be true or false"
+        return f"it should be a valid {_WORDS.get(wanted[1], wanted[1])}"
     return f"it does not fit: {said}"
 
 

@@ -6,12 +6,19 @@ import msgspec
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+LAST = LATEST - timedelta(microseconds=1)
+EARLIEST_MS = 100_000_000_000  # in March 1973; whoever counts seconds gets there in the year 5138
 LATEST_MS = 7_258_118_400_000
 
 
 def instant(value: object) -> datetime:
-    """RFC 3339 text with an offset, or whole milliseconds since 1970, as UTC; ValueError says what was needed."""
+    """RFC 3339 text with an offset, or whole milliseconds since 1970, as UTC; ValueError says what was needed.
+
+    A number below EARLIEST_MS is refused, because it is far more likely to be seconds.
+    """
     if type(value) is int:
+        if 0 <= value < EARLIEST_MS:
+            raise ValueError("milliseconds since 1970 are needed; were these seconds? Then multiply by 1000")
         if not 0 <= value < LATEST_MS:
             raise ValueError("milliseconds since 1970 lie between 0 and the year 2200; this looks like another unit")
         return EPOCH + timedelta(milliseconds=value)
@@ -25,8 +32,11 @@ def instant(value: object) -> datetime:
 
 
 def occurred_at(at: datetime, sent_at: datetime | None, received_at: datetime) -> datetime:
-    """`at` by the server's clock: the client's clock is off by what `sent_at` is off from `received_at`."""
-    return at if sent_at is None else at + (received_at - sent_at)
+    """`at` by the server's clock: the client's clock is off by what `sent_at` is off from `received_at`.
+
+    Within the times that an event may have, however wrong both clocks are.
+    """
+    return at if sent_at is None else min(max(at + (received_at - sent_at), EPOCH), LAST)
 
 
 def _read(text: str) -> datetime | None:

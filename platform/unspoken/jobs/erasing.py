@@ -58,11 +58,16 @@ def erase(engine: Engine, erasure: Erasure, home: Path, say: Say = lambda share,
     with reading(engine) as session:
         found = people.find(session, erasure.project_id, erasure.user)
     with transaction(engine) as session:
-        steps.note(session, erasure, steps.withdraw(session, erasure, found))
+        withdrawn = steps.withdraw(session, erasure, found)
+        steps.note(session, erasure, withdrawn)
     say(0.1, "removing files")
-    files = traces.sweep(
-        engine, home, erasure.project_id, settings().lease_s, lambda: say(0.1, "waiting for jobs to end")
-    )
+    files = 0
+    if found or withdrawn or erasure.counts:  # counts: of a run that was killed
+        files = traces.sweep(
+            engine, home, erasure.project_id, settings().lease_s, lambda: say(0.1, "waiting for jobs to end")
+        )
+    else:
+        traces.forget_imports(home)
     with transaction(engine) as session:
         steps.note(session, erasure, {"files": files})
     say(0.4, "removing rows")

@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 # Where a source has no times, its conversations begin here, so that nobody takes them for real.
 MADE_UP = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 200
+THUMBS = "thumbs"  # the scale whose numbers are 1, 0 and -1
 LONGEST_TEXT = 1_000_000
 ROLES = {"developer": "system", "function": "tool"} | {role: role for role in ("system", "user", "assistant", "tool")}
 UP = {"up", "thumbs_up", "thumbsup", "like", "liked", "positive", "good", "true", "yes", "+1", "1", "1.0", "👍"}

@@ -1,18 +1,20 @@
 """OpenAI-style JSONL: chat logs and fine-tuning files (`messages`), stored completions, and preference files."""
 
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from unspoken.errors import BadInput
 from unspoken.events import instant
-from unspoken.sources.making import LONGEST_TEXT, MADE_UP, ROLES, chain, event, named, path_names, plain, thumb
-from unspoken.sources.reading import Reading, objects
+from unspoken.sources.making import LONGEST_TEXT, MADE_UP, ROLES, THUMBS, chain, event, named, path_names, plain, thumb
+from unspoken.sources.reading import Reading, lines, objects
 
 RECIPE = "chat"
 FACTS = (
@@ -24,14 +26,18 @@ ASSUMPTIONS = (
     "The conversation is metadata.conversation, conversation_id, session_id or thread_id, else each line is one of its "
     "own; within one, equal histories are one history and two answers to it are siblings.",
     "Who wrote is `user`, metadata.user or metadata.user_id, else not known.",
-    "A rating of 1, 0 or −1, true or false, up or down is a vote on the last answer; another number needs its scale "
-    "(--scale 1..5) and is a rating.",
+    "A rating of true or false, up or down is a vote on the last answer. Numbers are votes where all of the "
+    "file's are 1, 0 or −1 and one is −1, or where --scale thumbs says so; others need their scale (--scale 1..5).",
     "`created` is when the answer came; without it a conversation begins on 2000-01-01 and each turn takes a second.",
     "A preference is a side-by-side choice; who chose is `user`, where it stands.",
 )
 CONVERSATION = ("conversation", "conversation_id", "session_id", "thread_id")
 
+UNKNOWN = "a number whose scale is not known (name it: --scale 1..5, or --scale thumbs for votes of 1, 0 and -1)"
+
 Turn = tuple[str, str]
+Scale: TypeAlias = tuple[float, float] | str
+_is_number = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII).fullmatch
 
 
 @dataclass
@@ -47,11 +53,14 @@ class _Left(Exception):
     """This line cannot be used; the text is the reason."""
 
 
-def events(
-    path: Path, reading: Reading | None = None, scale: tuple[float, float] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Events of each line; `scale` is the lowest and highest of ratings that are no thumbs."""
+def events(path: Path, reading: Reading | None = None, scale: Scale | None = None) -> Iterator[dict[str, Any]]:
+    """Events of each line; `scale` is the lowest and highest of numbers that are no thumbs, or THUMBS.
+
+    Without it the file is read twice: a 1 may be thumbs up or the worst of five marks, and only the whole file tells.
+    """
     reading = reading or Reading()
+    if scale is None and _are_thumbs(path):
+        scale = THUMBS
     seen, used = _Seen(), False
     for where, line in objects(path, reading):
         try:
@@ -82,7 +91,7 @@ class _Record:
         self.user = _text(line.get("user")) or _text(self.metadata.get("user")) or _text(self.metadata.get("user_id"))
         self.model = _text(line.get("model")) or _text(self.metadata.get("model"))
 
-    def log(self, scale: tuple[float, float] | None, reading: Reading, where: str) -> Iterator[dict[str, Any]]:
+    def log(self, scale: Scale | None, reading: Reading, where: str) -> Iterator[dict[str, Any]]:
         """The messages, further answers as siblings, and what was said of the last answer."""
         turns = self._turns(self.line.get("messages"), "messages")
         answers = [*self._choices()] or [[]]
@@ -128,7 +137,7 @@ class _Record:
         if said := _text(self.line.get("id")):
             return named(said[:150])
         self.known = set()
-        digest = blake2b(dumps(self.line, sort_keys=True).encode(), digest_size=12).digest()
+        digest = blake2b(json.dumps(self.line, sort_keys=True).encode(), digest_size=12).digest()
         self.seen.lines[digest] += 1
         again = self.seen.lines[digest]
         return digest.hex() if again == 1 else f"{digest.hex()}-{again}"
@@ -181,28 +190,28 @@ class _Record:
                 raise _Left("`choices` without messages")
             yield [self._turn({"role": "assistant"} | choice["message"])]
 
-    def _said(self, scale: tuple[float, float] | None, reading: Reading, where: str) -> dict[str, Any] | None:
-        feedback = self.line.get("feedback", self.metadata.get("feedback"))
-        whole: dict[str, Any] = feedback if isinstance(feedback, dict) else {"rating": feedback}
-        comment = _text(whole.get("comment"))
-        rating = self.line.get("rating", self.metadata.get("rating"))
-        for key in ("rating", "score", "value"):
-            rating = whole.get(key) if rating is None else rating
+    def _said(self, scale: Scale | None, reading: Reading, where: str) -> dict[str, Any] | None:
+        rating, comment = _rating(self.line)
         if rating is None:
             reading.leave_out("a comment without a rating", where, int(comment is not None))
             return None
-        vote = thumb(rating)
-        real = isinstance(rating, int | float) and not isinstance(rating, bool) and math.isfinite(rating)
-        number = rating if real else None
-        if number is not None and scale and scale[0] <= number <= scale[1]:
+        vote, number = thumb(rating), _number(rating)
+        if vote is not None and (number is None or scale == THUMBS):
+            return {"kind": "vote", "value": vote, "comment": comment}
+        if number is None:
+            reading.leave_out("a rating that is neither a number nor a thumb", where)
+        elif scale is None:
+            reading.leave_out(UNKNOWN, where)
+        elif isinstance(scale, str):
+            reading.leave_out("a number that is no thumb: neither 1, 0 nor -1", where)
+        elif scale[0] <= number <= scale[1]:
             lowest, highest = scale
             return {
                 "kind": "rating", "scale": "rating", "value": number, "lowest": lowest, "highest": highest,
                 "comment": comment,
             }  # fmt: skip
-        if vote is not None and not scale:
-            return {"kind": "vote", "value": vote, "comment": comment}
-        reading.leave_out("a rating whose scale is not known (name it: --scale 1..5)", where)
+        else:
+            reading.leave_out(f"a rating beyond the scale {scale[0]:g}..{scale[1]:g}", where)
         return None
 
     def _chain(self, turns: list[Turn], at: datetime) -> Iterator[dict[str, Any]]:
@@ -210,6 +219,50 @@ class _Record:
 
     def _event(self, name: str, kind: str, at: datetime, **fields: Any) -> dict[str, Any]:
         return event("openai", name, kind, at, self.conversation, **fields)
+
+
+def _are_thumbs(path: Path) -> bool:
+    """Whether every number among the file's ratings is 1, 0 or −1, and one is −1: a file of marks has none."""
+    found = set()
+    try:
+        for _, raw in lines(path, Reading()):
+            if b"rating" not in raw and b"feedback" not in raw:
+                continue  # most lines of most logs
+            try:
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                continue
+            number = _number(_rating(line)[0]) if isinstance(line, dict) else None
+            if number is not None and number not in (-1, 0, 1):
+                return False
+            found.add(number)
+    except BadInput:
+        pass  # whoever reads it for its events says so
+    return -1 in found
+
+
+def _rating(line: dict[str, Any]) -> tuple[Any, str | None]:
+    """What a line says of its last answer, as it stands there, and in words."""
+    given = line.get("metadata")
+    metadata: dict[str, Any] = given if isinstance(given, dict) else {}
+    feedback = line.get("feedback", metadata.get("feedback"))
+    whole: dict[str, Any] = feedback if isinstance(feedback, dict) else {"rating": feedback}
+    rating = line.get("rating", metadata.get("rating"))
+    for key in ("rating", "score", "value"):
+        rating = whole.get(key) if rating is None else rating
+    return rating, _text(whole.get("comment"))
+
+
+def _number(rating: object) -> float | None:
+    """A number, or one written as text (but +1, which is a thumb); None for anything else."""
+    if isinstance(rating, str) and _is_number(rating.strip()):
+        rating = float(rating) if "." in rating else int(rating)
+    if isinstance(rating, bool) or not isinstance(rating, int | float):
+        return None
+    try:
+        return rating if math.isfinite(rating) else None
+    except OverflowError:
+        return None
 
 
 def _text(value: object) -> str | None:

@@ -1,5 +1,6 @@
 """One chat of Open WebUI: its messages as a tree, and what the tree shows that the user did."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -79,8 +80,11 @@ def seconds(value: object) -> datetime | None:
     """Seconds since 1970 (some versions: milliseconds or nanoseconds); None for anything else or before 2000."""
     if type(value) not in (int, float):
         return None
-    number = float(value)  # type: ignore[arg-type]
-    while number > 1e11:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    while 1e11 < number < math.inf:  # which JSON of Python's may hold
         number /= 1000
     return datetime.fromtimestamp(number, UTC) if 946_684_800 <= number < 7e9 else None
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from unspoken.errors import BadInput
 from unspoken.events import instant
+from unspoken.events.times import EPOCH
 from unspoken.sources.columns import parquet_rows
 from unspoken.sources.making import LONGEST_TEXT, MADE_UP, ROLES, chain, event, named, path_names, plain, thumb
 from unspoken.sources.reading import Reading, rows
@@ -229,11 +230,11 @@ def _at(value: object) -> datetime | None:
     try:
         number = _number(value)
         if number is not None:
-            return instant(int(number if number > 1e11 else number * 1000))
+            return instant(EPOCH + timedelta(milliseconds=int(number if number > 1e11 else number * 1000)))
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
         elif isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day)
         return instant(value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _Left("a time that is neither a date nor seconds since 1970") from None

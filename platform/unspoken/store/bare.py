@@ -9,7 +9,7 @@ Python, at five times the cost, and COPY knows no ON CONFLICT (by way of a secon
 thousand rows).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from unspoken.store.rows import EVENT, MESSAGE, Key, Row, microseconds
+from unspoken.store.trip import Statement, trip
 
 WRITERS = 0x756E73706F6B656F  # the advisory lock that every transaction that stores events shares; see exclude()
 ROWS = (32, 8, 2, 1)  # in one statement on SQLite
@@ -97,7 +98,7 @@ class Sqlite:
 
     def erasures(self) -> list[tuple[int, str, int]]:
         found = self._connection.execute(_ERASURES).fetchall()
-        return [(project, user, microseconds(_unstamped(asked_at))) for project, user, asked_at in found]
+        return [(project, user, microseconds(_unstamped(before))) for project, user, before in found]
 
     def insert_events(self, rows: Sequence[Row]) -> int:
         return self._insert(_EVENTS, rows)
@@ -143,14 +144,13 @@ class Postgres:
     def at_once(
         self, keys: Sequence[str], at: datetime, events: Sequence[Row], messages: Sequence[Row]
     ) -> tuple[Opening, int, int]:
-        execute = self._connection.execute
-        with self._connection.pipeline():
-            # The lock in a statement of its own: what follows then sees what whoever held it has committed.
-            locked = execute(f"SELECT last_value FROM events_seq_seq, pg_advisory_xact_lock_shared({WRITERS})")
-            opened = execute(_OPENING, (_texts(keys), at))
-            new = self._insert(_EVENT_ARRAYS, _EVENT_TYPES, events)
-            written = self._insert(_MESSAGE_ARRAYS, _MESSAGE_TYPES, messages)
-        return Opening(*locked.fetchone(), *opened.fetchone()), _count(new), _count(written)
+        # The lock in a statement of its own: what follows then sees what whoever held it has committed.
+        opening = [(_LOCK, ()), (_OPENING, (_texts(keys), at.isoformat()))]
+        new, told = _insert(_INSERT_EVENTS, _EVENT_TYPES, events), _insert(_INSERT_MESSAGES, _MESSAGE_TYPES, messages)
+        locked, opened, *written = trip(self._connection, [*opening, *new, *told])
+        alive = msgspec.json.decode(opened.get_value(0, 1))
+        found = Opening(int(locked.get_value(0, 0)), int(opened.get_value(0, 0)), alive)
+        return found, _count(written[: len(new)]), _count(written[len(new) :])
 
     def used(self, keys: Sequence[str], at: datetime) -> None:
         self._connection.execute(
@@ -159,18 +159,15 @@ class Postgres:
             (at, _texts(keys)),
         )
 
-    def newest_erasure(self) -> int:
-        return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM erasures").fetchone()[0])
-
     def erasures(self) -> list[tuple[int, str, int]]:
         found = self._connection.execute(_ERASURES).fetchall()
-        return [(project, user, microseconds(asked_at)) for project, user, asked_at in found]
+        return [(project, user, microseconds(before)) for project, user, before in found]
 
     def insert_events(self, rows: Sequence[Row]) -> int:
-        return _count(self._insert(_EVENT_ARRAYS, _EVENT_TYPES, rows))
+        return _count(trip(self._connection, _insert(_INSERT_EVENTS, _EVENT_TYPES, rows)))
 
     def insert_messages(self, rows: Sequence[Row]) -> int:
-        return _count(self._insert(_MESSAGE_ARRAYS, _MESSAGE_TYPES, rows))
+        return _count(trip(self._connection, _insert(_INSERT_MESSAGES, _MESSAGE_TYPES, rows)))
 
     def known(self, project: int, ids: Collection[str], opening: Opening) -> set[Key]:
         found = self._connection.execute(
@@ -188,15 +185,6 @@ class Postgres:
         self._connection.execute(
             "DELETE FROM events WHERE project = %s AND id = ANY(%s::uuid[])", (project, _texts(ids))
         )
-
-    def _insert(self, statement: str, types: Sequence[str], rows: Sequence[Row]) -> Any:
-        if not rows:
-            return None
-        arrays = [
-            (_texts if kind in _QUOTED else _plain)(column)
-            for kind, column in zip(types, zip(*rows, strict=True), strict=True)
-        ]
-        return self._connection.execute(statement, arrays)
 
 
 def bare(connection: Connection) -> Bare:
@@ -226,9 +214,17 @@ def _plain(values: Collection[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
-def _count(cursor: Any) -> int:
-    """How many rows a statement wrote; one that had nothing to write was not sent."""
-    return 0 if cursor is None else int(cursor.rowcount)
+def _insert(statement: Statement, types: Sequence[str], rows: Sequence[Row]) -> list[tuple[Statement, list[str]]]:
+    """The statement with its arrays; nothing when there is nothing to write."""
+    if not rows:
+        return []
+    columns = zip(types, zip(*rows, strict=True), strict=True)
+    return [(statement, [(_texts if kind in _QUOTED else _plain)(column) for kind, column in columns])]
+
+
+def _count(results: Iterable[Any]) -> int:
+    """How many rows were written."""
+    return sum(each.command_tuples for each in results)
 
 
 def _listed(values: Collection[str]) -> str:
@@ -256,7 +252,7 @@ def _values(table: str, names: Sequence[str], rows: int, rest: tuple[str, str] =
 
 def _arrays(table: str, names: Sequence[str], types: Sequence[str], rest: tuple[str, str] = ("", "")) -> str:
     column, value = rest
-    unnested = ", ".join(f"%s::{kind}[]" for kind in types)
+    unnested = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
     into = f"INSERT INTO {table} ({_columns(names)}{column})"
     return f"{into} SELECT *{value} FROM unnest({unnested}) ON CONFLICT DO NOTHING"
 
@@ -272,14 +268,17 @@ _TYPES = {
 _QUOTED = ("varchar", "jsonb", "uuid")
 _EVENT_TYPES = ["uuid" if name == "id" else _TYPES.get(name, "varchar") for name in EVENT]
 _MESSAGE_TYPES = [_TYPES.get(name, "varchar") for name in MESSAGE]
-_EVENT_ARRAYS = _arrays("events", EVENT, _EVENT_TYPES, _TRANSACTION)
-_MESSAGE_ARRAYS = _arrays("messages", MESSAGE, _MESSAGE_TYPES)
+_INSERT_EVENTS = Statement("unspoken_events", _arrays("events", EVENT, _EVENT_TYPES, _TRANSACTION))
+_INSERT_MESSAGES = Statement("unspoken_messages", _arrays("messages", MESSAGE, _MESSAGE_TYPES))
 _SELECT_MESSAGES = f"SELECT {_columns(MESSAGE)} FROM messages"
-_ERASURES = 'SELECT p.number, e."user", e.asked_at FROM erasures e JOIN projects p ON p.id = e.project_id'
+_ERASURES = 'SELECT p.number, e."user", e.before FROM erasures e JOIN projects p ON p.id = e.project_id'
 _IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {at})"
-_OPENING = (
+_LOCK = Statement("unspoken_lock", f"SELECT last_value FROM events_seq_seq, pg_advisory_xact_lock_shared({WRITERS})")
+_OPENING = Statement(
+    "unspoken_opening",
     "SELECT (SELECT coalesce(max(seq), 0) FROM erasures), "
-    f"ARRAY(SELECT id FROM keys WHERE id = ANY(%s::varchar[]) AND {_IN_FORCE.format(at='%s')})"
+    "(SELECT coalesce(json_agg(id), '[]') FROM keys WHERE id = ANY($1::varchar[]) "
+    f"AND {_IN_FORCE.format(at='$2::timestamptz')})",
 )
 _SQLITE_OPENING = (
     "SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM erasures), "

@@ -12,7 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -21,6 +28,11 @@ from unspoken.settings import settings
 
 READING = "unspoken_reading"  # the execution option of transactions that only read
 BUSY_TIMEOUT_S = 30
+# What databases say that cannot write now, among them a PostgreSQL server that has become a standby.
+REFUSALS = (
+    "locked", "is full", "readonly", "read-only transaction", "deadlock", "No space", "disk I/O", "not a database",
+    "image is malformed",
+)  # fmt: skip
 
 
 def connect(url: str | None = None) -> Engine:
@@ -32,7 +44,9 @@ def connect(url: str | None = None) -> Engine:
     sqlite = where.get_backend_name() == "sqlite"
     if sqlite:
         Path(str(where.database)).parent.mkdir(parents=True, exist_ok=True)
-    arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if sqlite else {"connect_timeout": 5}
+    # psycopg prepares nothing by itself: it would end by itself, at a rollback, what store/trip.py has prepared.
+    postgresql = {"connect_timeout": 5, "prepare_threshold": None}
+    arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if sqlite else postgresql
     try:
         engine = create_engine(
             where, pool_size=20, max_overflow=20, pool_timeout=15, pool_pre_ping=not sqlite, connect_args=arguments
@@ -113,7 +127,9 @@ def _explain(context: ExceptionContext) -> None:
     """Turns what a driver says about an absent, locked or empty database into Unavailable."""
     if context.is_pre_ping:
         return  # the pool asks whether a connection still lives, and opens another where it does not
-    if not isinstance(context.sqlalchemy_exception, OperationalError | ProgrammingError):
+    said = context.sqlalchemy_exception
+    # Not the other kinds: what they say holds values that were sent, and so any word at all.
+    if not (isinstance(said, OperationalError | ProgrammingError | InternalError) or type(said) is DatabaseError):
         return
     gone = context.connection is None or context.is_disconnect
     away = _unavailable(context.original_exception, context.engine, gone)
@@ -142,6 +158,6 @@ def _unavailable(error: BaseException, engine: Engine | None, gone: bool) -> Una
     where = engine.url.render_as_string() if engine else "the database"
     if gone or "unable to open" in said:
         return Unavailable(f"The database {where} cannot be reached ({said}). Is it running, is its URL right?")
-    if any(word in said for word in ("locked", "is full", "readonly", "deadlock", "No space", "disk I/O")):
+    if any(word in said for word in REFUSALS):
         return Unavailable(f"The database {where} cannot be written: {said}.")
     return None

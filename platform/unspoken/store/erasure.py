@@ -9,18 +9,20 @@ The user's plain id is never written: a tombstone holds the keyed hash, which on
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Engine, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from unspoken.errors import NotFound, Unavailable
-from unspoken.store import audit, people
+from unspoken.store import audit, people, retention
 from unspoken.store.database import reading, transaction
 from unspoken.store.fold import untally
-from unspoken.store.horizon import below
+from unspoken.store.horizon import below, stream
 from unspoken.store.ingest import exclude
 from unspoken.store.tables import (
+    Audit,
     Base,
     Conversation,
     Dataset,
@@ -51,7 +53,10 @@ def ask(session: Session, project_id: str, user: str, asked_by: str) -> Erasure:
     if there:
         return there
     exclude(session)
-    row = Erasure(project_id=project_id, user=user, asked_by=asked_by, counts={})
+    latest = session.scalar(select(func.max(Event.occurred_at)).where(stream(project_id), Event.user == user))
+    at = now()
+    before = max(at, latest + timedelta(milliseconds=1)) if latest else at
+    row = Erasure(project_id=project_id, user=user, asked_by=asked_by, asked_at=at, before=before, counts={})
     session.add(row)
     session.flush()
     audit.write(session, project_id, asked_by, "user.erase", f"erasure {row.seq}")
@@ -107,7 +112,15 @@ def withdraw(session: Session, erasure: Erasure, found: people.Found | None) -> 
     live = select(Dataset).where(
         Dataset.project_id == project, Dataset.withdrawn_at.is_(None), Dataset.finished_at.is_not(None)
     )
-    seen = [each.id for each in session.scalars(live) if _saw(session, each, erasure.user, found)]
+    # Who was in what retention has removed since cannot be told any more, so they may have been.
+    forgotten = session.scalar(
+        select(func.max(Audit.at)).where(Audit.project_id == project, Audit.action == retention.EXPIRED)
+    )
+    seen = [
+        each.id
+        for each in session.scalars(live)
+        if (forgotten and each.created_at < forgotten) or _saw(session, each, erasure.user, found)
+    ]
     if found is None and not seen:
         return {}
     ended = session.execute(

@@ -32,7 +32,7 @@ Answer = Receipt | UnspokenError
 
 
 class Erasures:
-    """Who was erased, and when: read again when there is a newer erasure."""
+    """Who was erased, and up to when: read again when there is a newer erasure."""
 
     def __init__(self) -> None:
         self.newest = 0
@@ -42,9 +42,9 @@ class Erasures:
         """As of this transaction, whose newest erasure has that number."""
         if newest != self.newest:
             known: dict[int, dict[str, int]] = {}
-            for project, user, asked_at in store.erasures():
+            for project, user, before in store.erasures():
                 of_project = known.setdefault(project, {})
-                of_project[user] = max(asked_at, of_project.get(user, 0))
+                of_project[user] = max(before, of_project.get(user, 0))
             self.newest, self.known = newest, known
         return self.known
 

@@ -82,6 +82,8 @@ def _bad_setting(error: ValidationError, changes: Mapping[str, Any]) -> BadInput
     first = error.errors(include_url=False)[0]
     name, said = str(first["loc"][0]) if first["loc"] else next(iter(changes)), first["msg"]
     shown = json.dumps(changes.get(name))
+    if first["type"] in ("bool_type", "bool_parsing"):
+        return BadInput(f"`{name}` is {shown[:60]}: it is true or false.")
     return BadInput(f"`{name}` is {shown[:60]}: {said[0].lower()}{said[1:]}.")
 
 
@@ -114,6 +116,12 @@ def ensure(
     """
     _add(session, name, simulated, recipe, settings, user_secret)
     return get(session, name)
+
+
+def known(session: Session, name_or_id: str) -> bool:
+    """Whether there is a project of that name or id."""
+    wanted = (Project.name == name_or_id) | (Project.id == name_or_id)
+    return session.scalars(select(Project.id).where(wanted).limit(1)).first() is not None
 
 
 def get(session: Session, name_or_id: str) -> Project:

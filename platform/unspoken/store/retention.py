@@ -1,7 +1,8 @@
 """Removing what is older than a project keeps: events, messages, and what was derived from them, in short transactions.
 
 An event is as old as its arrival here (`received_at`), which no client's clock can move. Labels and pairs of a removed
-message go too; the dataset that held them stays, and so do models: growing old withdraws nothing.
+message go too; the dataset that held them stays, and so do models: growing old withdraws nothing. An erasure later
+withdraws all that was made before the last removal, because who was in it cannot be told any more.
 """
 
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Pe
 
 ROWS = 2_000  # events in one transaction: some 20 ms of SQLite's write lock
 ACTOR = "retention"
+EXPIRED = "events.expired"  # in the audit
 Counts = dict[str, int]
 
 
@@ -38,7 +40,7 @@ def expire(engine: Engine, project_id: str, days: int, at: datetime | None = Non
         _without_events(engine, project_id, users, counts)
         with transaction(engine) as session:
             details = {"before": before.isoformat(timespec="seconds"), **counts}
-            audit.write(session, project_id, ACTOR, "events.expired", project_id, details)
+            audit.write(session, project_id, ACTOR, EXPIRED, project_id, details)
     return counts
 
 

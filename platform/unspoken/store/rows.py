@@ -14,7 +14,7 @@ import msgspec
 
 from unspoken.errors import UnspokenError
 from unspoken.events import Message as SentMessage
-from unspoken.events import digest, hash_user, own_fields
+from unspoken.events import digest, hash_user, own_fields, times
 from unspoken.redaction import redactor
 from unspoken.settings import settings
 from unspoken.store import projects
@@ -44,6 +44,9 @@ def microseconds(at: datetime) -> int:
     """Since 1970, UTC."""
     since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+_LAST = microseconds(times.LAST)
 
 
 @dataclass(slots=True)
@@ -109,7 +112,8 @@ class Group:
             user = None if event.user is None else _hashed(secret, event.user)
             since = event.at - EPOCH
             at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-            if erased and user is not None and at + skew < erased.get(user, 0):
+            occurred = min(max(at + skew, 0), _LAST) if skew else at
+            if erased and user is not None and occurred < erased.get(user, 0):
                 share.erased += (event.id,)
                 continue
             fields = own_fields(event)
@@ -122,7 +126,7 @@ class Group:
                 at,
                 sent,
                 received,
-                at + skew,
+                occurred,
                 event.conversation,
                 user,
                 event.message,
@@ -135,7 +139,7 @@ class Group:
                 _json(fields).decode() if fields else "{}",
             )
             if isinstance(event, SentMessage):
-                row = _message(event, number, user, at + skew, redact)
+                row = _message(event, number, user, occurred, redact)
                 message = (number, event.message)
                 self.told.setdefault(message, []).append(Told(event.id, row))
                 told.append(message)

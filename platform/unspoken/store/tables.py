@@ -474,7 +474,8 @@ class Quarantine(Base):
 class Erasure(Base):
     """A user whose data was erased: the hash stays, so that a late or repeated event from before does not come back.
 
-    `counts` says what was removed from where; `finished_at` is set when the last place was searched.
+    `before` is when it was asked for, or the time of their latest event, whose clock may have been ahead. `counts` says
+    what was removed from where; `finished_at` is set when the last place was searched.
     """
 
     __tablename__ = "erasures"
@@ -483,6 +484,7 @@ class Erasure(Base):
     user: Mapped[str] = mapped_column(String(64))
     asked_by: Mapped[str] = mapped_column(String(200))
     asked_at: Mapped[datetime] = mapped_column(default=now)
+    before: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     __table_args__ = (Index(None, "project_id", "user"), {"sqlite_autoincrement": True})

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from unspoken.errors import BadInput
 from unspoken.events import hash_user
+from unspoken.events.plain import flaw
 from unspoken.store.tables import Project, now
 
 PREFIX = "unt_"
@@ -72,8 +73,8 @@ def read(plaintext: str) -> Claims | None:
     kinds = (str, str, str, str, int)
     if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
         return None
-    if any(isinstance(value, str) and "\0" in value for value in values) or not 0 <= values[4] < 2**33:
-        return None  # PostgreSQL does not look for a NUL, and a date does not hold such a number
+    if any(flaw(value) for value in values) or not 0 <= values[4] < 2**33:
+        return None  # no database looks for a NUL or half a character, and a date does not hold such a number
     return Claims(*values)
 
 

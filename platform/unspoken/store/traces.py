@@ -50,8 +50,7 @@ def sweep(engine: Engine, home: Path, project_id: str, patience_s: float, check:
     _wait(home / "work", jobs, patience_s, check)
     removed = sum(_removed(folder) for folder in _below(home / "work") if folder.name in jobs)
     removed += _removed(cache(home, project_id)) + sum(_removed(file) for file in (home / "cache").glob("features-*"))
-    # Why an import refused an event may name its user; without the note, an import begins at the beginning.
-    removed += sum(_removed(note) for note in (home / "imports").glob("*"))
+    removed += forget_imports(home)
     for folder in _below(home / "datasets"):
         if _manifest(folder).get("digest") in gone:
             removed += _removed(folder)
@@ -61,6 +60,14 @@ def sweep(engine: Engine, home: Path, project_id: str, patience_s: float, check:
     for run, at in weights:
         _withdraw(Path(run), f"{at:%Y-%m-%dT%H:%M:%SZ}")
     return removed
+
+
+def forget_imports(home: Path) -> int:
+    """Removes the notes of interrupted imports, which then begin at the beginning; how many there were.
+
+    Why an import refused an event may name its user, also one of whom nothing was stored.
+    """
+    return sum(_removed(note) for note in (home.absolute() / "imports").glob("*"))
 
 
 def withdrawn(folder: Path) -> bool:

@@ -210,6 +210,7 @@ class _Groups:
             driver.execute("BEGIN IMMEDIATE")
 
     def _begin_anew(self, driver: Any) -> None:
+        """For a group whose usual way was closed; see ingest.write."""
         driver.rollback()
         self._begin(driver)
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from unspoken.api.chat.answers import Answers, Blocks, data_of
 from unspoken.settings import settings
-from unspoken.store.database import transaction
-from unspoken.store.tables import Key, now
+from unspoken.store.database import reading, transaction
+from unspoken.store.tables import Key, Message, now
 
 from .conftest import serving
 from .upstream import DONE, Gate, Reply, chunk, stream
@@ -37,6 +37,8 @@ def test_without_an_upstream_a_sentence_says_how_to_set_it(sqlite_engine, monkey
     assert answer.status_code == 503
     assert "UNSPOKEN_UPSTREAM_URL" in answer.json()["detail"]
     assert answer.headers["retry-after"]
+    with reading(sqlite_engine) as session:
+        assert session.scalars(select(Message)).all() == []
 
 
 def test_an_upstream_that_is_not_there_is_a_503(http, upstream, tree):
@@ -57,6 +59,9 @@ def test_an_upstream_that_is_not_there_is_a_503(http, upstream, tree):
         (b'{"messages": [{"role": "user"}], "metadata": {"unspoken_usr": "a"}}', 422, "unspoken_usr"),
         (b'{"messages": [{"role": "user"}], "metadata": {"unspoken_user": 1}}', 422, "unspoken_user"),
         (b'{"messages": [{"role": "user"}], "metadata": {"unspoken_arm": "["}}', 422, "not JSON"),
+        (b'{"messages": [{"role": "usr"}]}', 422, "`messages.0.role` is `usr`"),
+        (b'{"messages": [{"role": "usr"}]}', 422, "Did you mean `user`?"),
+        (b'{"messages": [{"role": "user"}], "metadata": {"unspoken_usr": "a"}}', 422, "Did you mean `unspoken_user`?"),
         (b'{"messages": "' + b"x" * 5_000_001 + b'"}', 413, "5000000"),
     ],
 )
@@ -65,6 +70,21 @@ def test_a_request_that_is_no_chat_is_refused_with_a_sentence(http, upstream, bo
     assert answer.status_code == status
     assert words in answer.json()["detail"]
     assert upstream.asked == []
+
+
+def test_an_unknown_header_of_ours_is_refused_with_the_one_that_was_meant(http, upstream):
+    answer = http.post(PATH, json=ASK, headers={"X-Unspoken-Usr": "ann"})
+    assert answer.status_code == 422
+    assert "X-Unspoken-Usr. Did you mean X-Unspoken-User?" in answer.json()["detail"]
+    assert upstream.asked == []
+
+
+def test_the_roles_of_older_and_newer_clients_are_known(http, upstream, tree):
+    roles = ("developer", "user", "assistant", "function", "tool", "user")
+    messages = [{"role": role, "content": f"{place}"} for place, role in enumerate(roles)]
+    assert http.post(PATH, json={"model": "m-1", "messages": messages}).status_code == 200
+    assert [said["role"] for said in upstream.asked[0].body["messages"]] == list(roles)
+    assert {(each.text, each.role) for each in tree.messages()} >= {("0", "system"), ("3", "tool"), ("4", "tool")}
 
 
 def test_garbage_in_a_stream_is_passed_on_and_what_can_be_read_is_stored(http, upstream, tree):

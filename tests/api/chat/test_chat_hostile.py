@@ -1,5 +1,6 @@
 """The proxy against requests made to break it, and what one request may leave behind for the next."""
 
+import gzip
 import json
 
 import httpx
@@ -78,8 +79,15 @@ def test_an_upstream_that_changes_the_protocol_is_a_503(http, upstream, caplog):
     assert "Fatal error" not in caplog.text
 
 
+def test_an_upstream_that_packs_its_answer_says_so(http, upstream):
+    packed = gzip.compress(b'{"choices": [{"message": {"content": "zipped"}}]}')
+    upstream.replies.append(Reply([packed], headers={"content-type": "application/json", "content-encoding": "gzip"}))
+    assert http.post(PATH, json=ASK).json()["choices"][0]["message"]["content"] == "zipped"
+
+
 def test_our_keys_stay_here_and_the_upstreams_there(http, key, upstream):
-    answer = http.post(PATH, json=ASK, headers={"x-unspoken-user": "ann", "cookie": "a=b", "connection": "x-one"})
+    said = {"x-unspoken-user": "ann", "x-openwebui-user-email": "ann@a.example", "cookie": "a=b"}
+    answer = http.post(PATH, json=ASK, headers=said)
     went = json.dumps([upstream.asked[0].headers, upstream.asked[0].body])
     assert key not in went
     assert "ann" not in went

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from openai import OpenAI
+from prometheus_client.parser import text_string_to_metric_families
 
 from unspoken.store import keys, projects
 from unspoken.store.database import transaction
@@ -72,6 +73,14 @@ def test_who_comes_back_reads_on_from_the_last_chunk_while_it_is_generated(http,
     assert texts(http.get(f"{PATH}/{message}").content)[0] == (1, "a")
     assert texts(http.get(f"{PATH}/{message}", params={"after": 6}).content) == [(7, None)]
     assert len(tree.events("disconnect", 1)) == 1
+
+
+@pytest.mark.parametrize("after", [7, 999])
+def test_who_has_all_of_an_answer_is_told_its_end_and_nothing_else(http, upstream, tree, after):
+    upstream.replies.append(stream("Hel", "lo"))
+    message = http.post(PATH, json=ASK).headers["x-unspoken-message"]
+    again = http.get(f"{PATH}/{message}", params={"after": after})
+    assert (again.status_code, texts(again.content)) == (200, [(4, None)])
 
 
 def test_who_reads_to_the_end_has_not_left(http, upstream, tree):
@@ -150,8 +159,10 @@ def test_another_projects_key_neither_resumes_nor_stops(engine, server, http, up
     upstream.replies.append(Reply([chunk("Mine"), gate, DONE]))
     message = leave_after(http, 1)
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as stranger:
-        assert stranger.get(f"{PATH}/{message}").status_code == 404
-        assert stranger.delete(f"{PATH}/{message}").status_code == 404
+        for method in ("GET", "DELETE"):
+            told = [stranger.request(method, f"{PATH}/{each}") for each in (message, "0" * 36)]
+            assert [each.status_code for each in told] == [404, 404]
+            assert told[0].text.replace(message, "ID") == told[1].text.replace("0" * 36, "ID")
         gate.opened.set()
         tree.events("disconnect", 1)
         assert stranger.get(f"{PATH}/{message}").status_code == 404
@@ -225,3 +236,28 @@ def test_each_choice_has_its_own_count(http, upstream, tree):
         messages[0]: {"sent_chars": 2, "total_chars": 2},
         messages[1]: {"sent_chars": 1, "total_chars": 3},
     }
+
+
+@pytest.mark.parametrize("base", ["/v1", "/openai/v1"])
+def test_what_the_proxy_does_is_counted_and_named(http, key_of, upstream, caplog, base):
+    path = f"{base}/chat/completions"
+    caplog.set_level("INFO", "unspoken.requests")
+    message = http.post(path, json=ASK).headers["x-unspoken-message"]
+    http.post(path, json=ASK | {"stream": False})
+    http.get(f"{path}/{message}")
+    http.delete(f"{path}/{message}")
+    metrics = http.get("/metrics", headers={"Authorization": f"Bearer {key_of('admin')}"}).text
+    found = {
+        (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "process")): sample.value
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+    }
+    assert found["unspoken_events_stored_total",] == 3  # the same prompt, two answers
+    assert found["unspoken_events_repeated_total",] == 1  # the second answer is the first, word for word
+    assert found["unspoken_commit_seconds_count",] == 4
+    assert found["unspoken_requests_total", path, "200"] == 2
+    assert found["unspoken_requests_total", path + "/{message}", "200"] == 2
+    assert ("unspoken_requests_total", "(none)", "200") not in found
+    assert [line.fields["route"] for line in caplog.records if line.name == "unspoken.requests"][:3] == [
+        path, path, path + "/{message}"
+    ]  # fmt: skip

@@ -1,13 +1,19 @@
 """The official client, unchanged: whole answers, streams, tools, several choices, errors."""
 
 import asyncio
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import APIError, AsyncOpenAI, AuthenticationError, RateLimitError
+from openai import APIError, APIStatusError, AsyncOpenAI, AuthenticationError, RateLimitError
 
 from .upstream import DONE, Reply, chunk, completion, stream
 
+DOC = Path(__file__).parents[3] / "docs" / "proxy.md"
 ASK: Any = [{"role": "user", "content": "Hi!"}]
 
 
@@ -150,3 +156,63 @@ def test_models_are_the_upstreams_under_their_own_base_url(server, key, openai, 
     assert upstream.asked[0].path == "/v1/models"
     said = compatible.chat.completions.create(model="m-1", messages=ASK)
     assert said.choices[0].message.content == "Hello there."
+
+
+@pytest.mark.parametrize("base", ["/v1", "/openai/v1"])
+def test_our_own_errors_are_sentences_in_the_official_client(server, openai, key_of, upstream, base):
+    def said(client, messages=ASK, **more):
+        with pytest.raises(APIStatusError) as raised:
+            client.chat.completions.create(model="m-1", messages=messages, **more)
+        return raised.value
+
+    client = openai.with_options(base_url=f"{server.url}{base}")
+    for error, status, kind, words in (
+        (said(client.with_options(api_key="uns_secret_wrong")), 401, "not-signed-in", "key"),
+        (said(client.with_options(api_key=key_of("write"))), 403, "not-allowed", "use a secret key"),
+        (said(client, metadata={"unspoken_parent": "nobody"}), 404, "not-found", "name its conversation"),
+        (said(client, [{"role": "usr", "content": "Hi!"}]), 422, "bad-input", "`usr`"),
+    ):
+        assert (error.status_code, error.type) == (status, kind)
+        assert words in str(error)
+        assert words in error.body["message"]
+        assert error.response.json()["detail"] == error.body["message"]
+    upstream.stop()
+    gone = said(client)
+    assert (gone.status_code, gone.type) == (503, "unavailable")
+    assert "did not answer" in str(gone)
+
+
+def test_an_address_that_is_not_there_is_a_sentence_in_the_official_client(server, openai):
+    with pytest.raises(APIStatusError, match="POST /openai/v1/embeddings: Not Found") as raised:
+        openai.with_options(base_url=f"{server.url}/openai/v1").embeddings.create(model="m-1", input="Hi!")
+    assert raised.value.type == "not-found"
+
+
+@pytest.fixture
+def pasted(server, key):
+    """Runs the first Python of docs/proxy.md as it stands there, but for the server's address and the key."""
+
+    def pasted() -> dict[str, Any]:
+        [code] = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+        names: dict[str, Any] = {}
+        exec(code.replace("http://localhost:8000", server.url).replace("uns_secret_…", key), names)
+        names["client"].close()
+        return names
+
+    return pasted
+
+
+def test_the_example_of_the_description_runs_when_it_is_pasted(pasted, upstream, tree, capsys):
+    ids = pasted()["ids"]
+    assert capsys.readouterr().out.startswith("Hello there.")
+    assert tree.message(ids["message"]).conversation == ids["conversation"]
+    assert ids["token"].startswith("unt_")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_vote_of_the_description_arrives(server, pasted, upstream, tree):
+    ids = pasted()["ids"]
+    [code] = re.findall(r"```js\n(.*?)```", DOC.read_text(), re.DOTALL)
+    script = f"const ids = {json.dumps(ids)};\n" + code.replace("http://localhost:8000", server.url)
+    subprocess.run(["node", "--input-type=module", "-e", script], check=True, timeout=30)
+    assert [event.message for event in tree.events("vote", 1)] == [ids["message"]]

@@ -1,7 +1,8 @@
 """What a request to the proxy says: who asks, in which conversation, and the turns of the history it sends along."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -13,7 +14,15 @@ NAMES = ("user", "conversation", "parent", "prompt", "page", "session", "device"
 ENVELOPE = ("page", "session", "device", "consent", "arm")
 # What widespread front ends send by themselves when told to forward who is chatting.
 ALIASES = {"user": b"x-openwebui-user-id", "conversation": b"x-openwebui-chat-id"}
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}  # all others are tools
+HEADER = b"x-unspoken-"
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 LONGEST_NAME = 200
 LONGEST_TEXT = 1_000_000  # characters, as in events.py; what is longer is cut
 
@@ -76,15 +85,22 @@ def _value(fields: dict[str, msgspec.Raw], name: str) -> Any:
 def _own(metadata: dict[str, Any], headers: Mapping[bytes, bytes]) -> dict[str, Any]:
     """What the request says to this platform: in `metadata`, else in X-Unspoken headers, else in a front end's own."""
     said: dict[str, Any] = {}
+    for each in headers:
+        if each.startswith(HEADER) and (name := each.removeprefix(HEADER).decode("latin-1")) not in NAMES:
+            known = ", ".join(f"X-Unspoken-{known.title()}" for known in NAMES)
+            near = f" Did you mean X-Unspoken-{meant.title()}?" if (meant := _near(name, NAMES)) else ""
+            raise BadInput(f"There is no header X-Unspoken-{name[:64].title()}.{near} There are {known}.")
     for name in NAMES:
-        header = headers.get(b"x-unspoken-" + name.encode()) or headers.get(ALIASES.get(name, b""))
+        header = headers.get(HEADER + name.encode()) or headers.get(ALIASES.get(name, b""))
         if header:
             said[name] = header.decode("utf-8", "replace")
     for key, value in metadata.items():
         if key.startswith(PREFIX):
             name = key.removeprefix(PREFIX)
             if name not in NAMES:
-                raise BadInput(f"`metadata` may say {', '.join(PREFIX + each for each in NAMES)}; not `{key[:64]}`.")
+                near = f" Did you mean `{PREFIX}{meant}`?" if (meant := _near(name, NAMES)) else ""
+                known = ", ".join(PREFIX + each for each in NAMES)
+                raise BadInput(f"`metadata` may say {known}; not `{key[:64]}`.{near}")
             said[name] = value
     return {name: _arm(value) if name == "arm" else _name(name, value) for name, value in said.items()}
 
@@ -99,7 +115,7 @@ def _arm(value: object) -> dict[str, Any]:
     """An object; OpenAI's metadata holds only text, so it may be JSON in a string."""
     try:
         said = msgspec.json.decode(value) if isinstance(value, str) else value
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadInput(f"`{PREFIX}arm` is not JSON: {error}.") from error
     if not isinstance(said, dict):
         raise BadInput(f'`{PREFIX}arm` must be an object, as in {{"policy": "b"}}.')
@@ -118,13 +134,22 @@ def _without_ours(content: bytes, fields: dict[str, msgspec.Raw], metadata: dict
 def _turn(place: int, item: object) -> Turn:
     if not isinstance(item, dict) or not isinstance(item.get("role"), str):
         raise BadInput(f"`messages.{place}` must be an object with a `role`.")
+    said = item["role"]
+    role = ROLES.get(said)
+    if role is None:
+        near = f" Did you mean `{meant}`?" if (meant := _near(said, ROLES)) else ""
+        raise BadInput(f"`messages.{place}.role` is `{clean(said[:64])}`, not one of {', '.join(ROLES)}.{near}")
     text, shape = content_of(item.get("content"))
     calls = calls_of(item.get("tool_calls"))
     refusal = item.get("refusal")
     if not text and isinstance(refusal, str):
         text = refusal
-    role = ROLES.get(item["role"], "tool")
     return Turn(role, text, mark(text, calls, shape), {"tool_calls": names(calls)} if calls else None)
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    """The name that may have been meant."""
+    return next(iter(get_close_matches(name[:64].lower(), list(known), 1)), None)
 
 
 def content_of(content: object) -> tuple[str, bytes]:

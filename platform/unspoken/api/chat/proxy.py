@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from unspoken.api.chat.history import Place
 from unspoken.api.chat.kept import Kept
 from unspoken.api.chat.upstream import Headers, Upstream
 from unspoken.api.doors import Door, Doors
+from unspoken.api.metrics import Tally
 from unspoken.errors import NotSignedIn, TooLarge, Unavailable, UnspokenError
 from unspoken.settings import Settings
 from unspoken.store.arrivals import Receipt
@@ -35,17 +37,19 @@ log = logging.getLogger(__name__)
 class Proxy:
     """Made when the server starts, closed before its writer is."""
 
-    def __init__(self, engine: Engine, writer: Callable[[], Writer], chosen: Settings) -> None:
+    def __init__(self, engine: Engine, writer: Callable[[], Writer], chosen: Settings, tally: Tally) -> None:
         self.doors = Doors(engine)
         self.upstream = Upstream(chosen.upstream_url, chosen.upstream_key)
         self.kept = Kept(chosen.resume_s)
         self.engine = engine
         self._writer = writer
+        self._tally = tally
         self._left: dict[Generation, list[Departure]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, door: Door, asked: Asked, headers: Headers, received_at: datetime) -> tuple[Generation, Head]:
         """The answer to a request, as far as it has begun. Raises what keeps it from beginning."""
+        self.upstream.check()  # what was said is not stored where nobody will be asked
         self.kept.room()
         generation = Generation(
             project=door.project,
@@ -197,7 +201,13 @@ class Proxy:
         self.kept.grew(len(block))
 
     async def _append(self, arrival: Arrival) -> Receipt:
-        return await self._writer().append(arrival)
+        started = perf_counter()
+        receipt = await self._writer().append(arrival)
+        if arrival.events:
+            self._tally.commit.add(perf_counter() - started)
+            self._tally.stored += receipt.stored
+            self._tally.repeated += receipt.repeated
+        return receipt
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A task that nothing but the end of the server ends."""

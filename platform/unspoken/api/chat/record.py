@@ -27,9 +27,10 @@ log = logging.getLogger(__name__)
 
 
 async def prompts(append: Append, generation: Generation, place: Place) -> None:
-    """What the client said and is not stored yet, under the client's key. NotSignedIn, Unavailable, Conflict."""
-    if not place.new:
-        return
+    """What the client said and is not stored yet, under the client's key. NotSignedIn, Unavailable, Conflict.
+
+    Also when all is stored: the writer then only looks whether the key is still in force.
+    """
     receipt = await append(_arrival(generation, place.new, generation.principal))
     if receipt.conflicts:
         raise Conflict(

@@ -59,7 +59,7 @@ ASKED: dict[str, Any] = {
 async def _living(app: FastAPI) -> AsyncIterator[dict[str, Proxy]]:
     """The proxy of one server, which ends before the app's writer does."""
     state: Any = app.state
-    proxy = Proxy(state.engine, lambda: state.writer, settings())
+    proxy = Proxy(state.engine, lambda: state.writer, settings(), state.tally)
     try:
         yield {"proxy": proxy}
     finally:
@@ -72,13 +72,17 @@ router = APIRouter(lifespan=_living)
 class _Chat:
     """ASGI: the one route whose milliseconds count, past the framework; `complete` stands for it in the OpenAPI."""
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self  # as the framework does, for the log and the counts
         answer = await complete(Request(scope, receive, send))
         await answer(scope, receive, send)
 
 
 for base in ("/v1", "/openai/v1"):
-    router.routes.append(Route(base + PATH, _Chat(), methods=["POST"], name="chat", include_in_schema=False))
+    router.routes.append(Route(base + PATH, _Chat(base + PATH), methods=["POST"], name="chat", include_in_schema=False))
 
 
 @router.post("/v1" + PATH, response_class=Response, openapi_extra=ASKED)
@@ -107,14 +111,17 @@ async def resume(
     Later, or after a restart, all of it comes as one chunk, and X-Unspoken-Whole says so.
     """
     proxy = _proxy(request)
-    door = await _door(proxy, dict(request.scope["headers"]))
+    door = await _door(proxy, dict(request.scope["headers"]), anew=True)
     if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10:
         after = int(last_event_id)
     generation = proxy.kept.find(door.project.id, message)
     if generation is None or not generation.streamed:
         return await run_in_threadpool(_stored, proxy, door, message)
     head = Head(200, [EVENT_STREAM, *_names(generation, door)])
-    return Relay(generation, head, position=generation.after(after), numbered=True)
+    position = generation.after(after)
+    if generation.ended and position:  # also to one who has it all: a stream without its end looks broken
+        position = min(position, len(generation.chunks) - 1)
+    return Relay(generation, head, position=position, numbered=True)
 
 
 @router.delete("/openai/v1" + PATH + "/{message}", include_in_schema=False)
@@ -122,7 +129,7 @@ async def resume(
 async def stop(request: Request, message: str) -> JSONResponse:
     """Stops an answer that is being generated; what there is of it is stored, finish `stopped`. Twice is once."""
     proxy = _proxy(request)
-    door = await _door(proxy, dict(request.scope["headers"]))
+    door = await _door(proxy, dict(request.scope["headers"]), anew=True)
     generation = proxy.kept.find(door.project.id, message)
     if generation is None:
         raise NotFound(
@@ -137,7 +144,7 @@ async def stop(request: Request, message: str) -> JSONResponse:
 async def models(request: Request) -> Response:
     """The models of the upstream, as it lists them."""
     proxy = _proxy(request)
-    await _door(proxy, dict(request.scope["headers"]))
+    await _door(proxy, dict(request.scope["headers"]), anew=True)
     answer = await proxy.upstream.open("GET", "/models", request.scope["headers"])
     content = await upstream.whole(answer, MOST_BYTES)
     response = Response(content, answer.status)
@@ -152,8 +159,8 @@ def _proxy(request: Request) -> Proxy:
     return proxy
 
 
-async def _door(proxy: Proxy, headers: dict[bytes, bytes]) -> Door:
-    door = await proxy.doors.of(headers, b"")
+async def _door(proxy: Proxy, headers: dict[bytes, bytes], *, anew: bool = False) -> Door:
+    door = await proxy.doors.of(headers, b"", anew=anew)
     if door.principal.role not in ("secret", "admin"):
         raise NotAllowed(
             f"A {door.principal.role} key may not chat through this server, which pays for it: use a secret key of "
@@ -168,7 +175,7 @@ def _names(generation: Generation, door: Door) -> list[tuple[bytes, bytes]]:
         return []
     user = generation.asked.user
     named = [
-        (b"x-unspoken-conversation", generation.place.conversation.encode("ascii", "xmlcharrefreplace")),
+        (b"x-unspoken-conversation", _in_header(generation.place.conversation)),
         (b"x-unspoken-message", ", ".join(generation.messages).encode()),
     ]
     if user is not None:
@@ -178,6 +185,11 @@ def _names(generation: Generation, door: Door) -> list[tuple[bytes, bytes]]:
         ]
         named.append((b"x-unspoken-token", ", ".join(issued).encode()))
     return named
+
+
+def _in_header(name: str) -> bytes:
+    """Printable ASCII as it is, other characters as `&#233;`: no header may hold them, least of all a line's end."""
+    return "".join(each if " " <= each <= "~" else f"&#{ord(each)};" for each in name).encode()
 
 
 def _stored(proxy: Proxy, door: Door, message: str) -> Response:

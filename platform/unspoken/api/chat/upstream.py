@@ -6,7 +6,7 @@ from contextlib import aclosing
 import httpx
 
 from unspoken.api.chat.wire import CONNECTIONS, Broken, Crowded, Line, Lines
-from unspoken.errors import BadInput, TooLarge, Unavailable
+from unspoken.errors import TooLarge, Unavailable
 
 Headers = Iterable[tuple[bytes, bytes]]
 HOP = frozenset(
@@ -14,6 +14,7 @@ HOP = frozenset(
      b"trailer", b"transfer-encoding", b"upgrade", b"host", b"content-length", b"content-encoding", b"expect")
 )  # fmt: skip
 PRIVATE = frozenset((b"authorization", b"cookie", b"accept-encoding", b"forwarded", b"via", b"origin", b"x-real-ip"))
+SAID_TO_US = (b"x-unspoken-", b"x-openwebui-", b"x-forwarded-")  # who chats is for us: names and addresses of people
 KEPT_BACK = frozenset((b"date", b"server", b"set-cookie"))
 
 
@@ -51,15 +52,17 @@ class Upstream:
             own.append(b"authorization: Bearer " + key.encode())
         self._own = b"\r\n".join(own)
 
-    async def open(self, method: str, path: str, headers: Headers, body: bytes | None = None) -> Response:
-        """The head of the answer: `close` it. Unavailable says what is not there, or not set."""
+    def check(self) -> None:
+        """Unavailable when there is none."""
         if not self._given:
             raise Unavailable(
                 "This server has no upstream. Set UNSPOKEN_UPSTREAM_URL, as https://api.openai.com/v1, and "
                 "UNSPOKEN_UPSTREAM_KEY, and start it again."
             )
-        if self._url.scheme not in ("http", "https"):
-            raise BadInput("UNSPOKEN_UPSTREAM_URL must begin with http:// or https://.")
+
+    async def open(self, method: str, path: str, headers: Headers, body: bytes | None = None) -> Response:
+        """The head of the answer: `close` it. Unavailable says what is not there, or not set."""
+        self.check()
         try:
             return Response(self._lines, await self._lines.ask(self._request(method, path, headers, body)))
         except Crowded as error:
@@ -78,7 +81,7 @@ class Upstream:
         passed = [
             name + b": " + value
             for name, value in headers
-            if name not in HOP and name not in PRIVATE and not name.startswith((b"x-unspoken-", b"x-forwarded-"))
+            if name not in HOP and name not in PRIVATE and not name.startswith(SAID_TO_US)
         ]
         if body is not None:
             passed.append(b"content-length: %d" % len(body))
@@ -88,7 +91,8 @@ class Upstream:
 
 def returned(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The upstream's headers that the client gets."""
-    return [(name, value) for name, value in headers if name not in HOP and name not in KEPT_BACK]
+    hop = HOP - {b"content-encoding"}  # of an upstream that packs although nobody asked for it: the client unpacks
+    return [(name, value) for name, value in headers if name not in hop and name not in KEPT_BACK]
 
 
 def media(headers: Headers) -> bytes:

@@ -39,7 +39,6 @@ class Line(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport
         self.open = False
-        self.reusable = False
         self.idle_since = 0.0
         self.lost = asyncio.Event()
         self._begin()
@@ -51,6 +50,7 @@ class Line(asyncio.Protocol):
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
         self._headed = self._complete = self._started = False
+        self.reusable = False  # until this answer was read to its end: what is left of it must reach nobody else
         self._error: str | None = None
         self._word: asyncio.Future[None] | None = None
 
@@ -99,7 +99,7 @@ class Line(asyncio.Protocol):
         self._started = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._error = f"what it sent is not HTTP: {error}"
             self.close()
         if self._waiting > BUFFER and self.open:
