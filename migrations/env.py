@@ -3,8 +3,9 @@
 from alembic import context
 from sqlalchemy import Connection
 
+from unspoken.store.columns import Utc
 from unspoken.store.database import connect
-from unspoken.store.tables import Base, Utc
+from unspoken.store.tables import Base
 
 
 def run(connection: Connection) -> None:

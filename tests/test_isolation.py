@@ -20,11 +20,12 @@ from unspoken.events import parse
 from unspoken.jobs.broker import producer
 from unspoken.settings import settings
 from unspoken.store import datasets, keys, models, projects, reading, reports, tokens
+from unspoken.store.columns import now
 from unspoken.store.database import reading as looking
 from unspoken.store.database import transaction
 from unspoken.store.horizon import horizon
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import Base, Dataset, Project, now
+from unspoken.store.tables import Base, Dataset, Project
 
 WORD = "quokkaplume"  # stands in everything of the other project that a route could show
 NOBODY = "0123456789abcdef" * 2

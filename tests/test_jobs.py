@@ -12,8 +12,9 @@ from unspoken import jobs
 from unspoken.errors import BadInput
 from unspoken.jobs import broker
 from unspoken.settings import settings
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
-from unspoken.store.tables import Job, Project, now
+from unspoken.store.tables import Job, Project
 
 LEASE_S = 30.0
 

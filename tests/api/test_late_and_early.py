@@ -12,10 +12,10 @@ from unspoken.api.app import create_app
 from unspoken.events import parse
 from unspoken.signals.episodes import episodes
 from unspoken.store import closes, reading
+from unspoken.store.columns import now
 from unspoken.store.database import reading as looking
 from unspoken.store.database import transaction
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import now
 
 PATH = "/v1/events"
 

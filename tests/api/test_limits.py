@@ -12,9 +12,10 @@ from unspoken.api.limits import Bucket, Limits
 from unspoken.errors import TooMany
 from unspoken.settings import settings
 from unspoken.store import keys, projects
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
 from unspoken.store.keys import Principal
-from unspoken.store.tables import Key, now
+from unspoken.store.tables import Key
 
 PATH = "/v1/events"
 

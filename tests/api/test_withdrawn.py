@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import update
 
 from unspoken.store import models, reports
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
-from unspoken.store.tables import Dataset, Model, Report, now
+from unspoken.store.tables import Dataset, Model, Report
 
 
 @pytest.fixture

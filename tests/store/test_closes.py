@@ -9,9 +9,10 @@ from sqlalchemy import delete, func, select
 
 from unspoken.events import hash_user, parse
 from unspoken.store import closes, erasure, projects
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import Event, Project, Watermark, now
+from unspoken.store.tables import Event, Project, Watermark
 
 GRACE = timedelta(seconds=1800)
 

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from unspoken.errors import BadInput, Unavailable
 from unspoken.events import parse
 from unspoken.store import projects
+from unspoken.store.columns import now
 from unspoken.store.database import connect, reading, transaction
-from unspoken.store.tables import now
 from unspoken.store.writer import Arrival, Writer
 
 

@@ -13,8 +13,9 @@ from sqlalchemy import select, update
 from unspoken.errors import BadInput, Conflict, NotFound, NotSignedIn
 from unspoken.events import hash_user
 from unspoken.store import audit, keys, projects, tokens
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
-from unspoken.store.tables import Key, Project, now
+from unspoken.store.tables import Key, Project
 
 
 @pytest.fixture

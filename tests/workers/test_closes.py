@@ -8,9 +8,10 @@ from sqlalchemy import select
 from unspoken.events import parse
 from unspoken.settings import settings
 from unspoken.store import projects
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import Event, now
+from unspoken.store.tables import Event
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from sqlalchemy import func, select, update
 
 from unspoken.jobs import erasing
 from unspoken.store import projects
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
-from unspoken.store.tables import Audit, Event, Job, now
+from unspoken.store.tables import Audit, Event, Job
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from sqlalchemy import select, update
 from unspoken.pairs.build import build
 from unspoken.pairs.recipe import named
 from unspoken.store import datasets, reading
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
 from unspoken.store.horizon import horizon
-from unspoken.store.tables import Job, Schedule, now
+from unspoken.store.tables import Job, Schedule
 
 
 @pytest.fixture

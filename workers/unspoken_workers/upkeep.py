@@ -9,11 +9,12 @@ from unspoken import jobs
 from unspoken.jobs.broker import hint
 from unspoken.settings import settings
 from unspoken.store import datasets
+from unspoken.store.columns import new_id, now
 from unspoken.store.database import transaction
 from unspoken.store.dialects import insert_or_skip
 from unspoken.store.fold import fold
 from unspoken.store.horizon import news
-from unspoken.store.tables import Project, Schedule, new_id, now
+from unspoken.store.tables import Project, Schedule
 from unspoken_workers.app import app
 from unspoken_workers.lease import engine
 

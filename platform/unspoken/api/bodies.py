@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from unspoken.errors import BadInput, MalformedBody, TooLarge, Unavailable, WrongMediaType
 from unspoken.events import instant
 from unspoken.settings import settings
-from unspoken.store.tables import now
+from unspoken.store.columns import now
 
 NDJSON = "application/x-ndjson"
 MEDIA = ("application/json", NDJSON, "text/plain")

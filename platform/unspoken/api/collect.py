@@ -25,7 +25,7 @@ from unspoken.api.problems import RefusedEvents, problem_type
 from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, Unavailable, UnspokenError
 from unspoken.events import REVEALED, Event
 from unspoken.settings import settings
-from unspoken.store.tables import now
+from unspoken.store.columns import now
 from unspoken.store.writer import Arrival, Receipt, Writer
 
 PATH = "/v1/events"

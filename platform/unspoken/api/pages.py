@@ -14,8 +14,8 @@ from unspoken.api.deps import Database, page_viewer
 from unspoken.errors import NotAllowed, NotSignedIn
 from unspoken.events import REVEALED, STATED
 from unspoken.store import models, overview, reports
+from unspoken.store.columns import now
 from unspoken.store.database import reading
-from unspoken.store.tables import now
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -180,8 +180,8 @@ def _into(engine: "Engine", source: Source, project: str) -> Write:
     """What stores a batch in the project, which is made when there is something to store."""
     from unspoken.events import parse
     from unspoken.store import database, projects
+    from unspoken.store.columns import now
     from unspoken.store.ingest import ingest as store
-    from unspoken.store.tables import now
 
     @cache
     def make() -> None:

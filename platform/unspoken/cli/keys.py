@@ -111,7 +111,7 @@ def _seconds(said: str) -> float:
 
 
 def _state(key: "Key") -> str:
-    from unspoken.store.tables import now
+    from unspoken.store.columns import now
 
     if key.revoked_at is not None:
         return f"revoked {_when(key.revoked_at)}"

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from unspoken.errors import BadInput
 from unspoken.jobs.broker import Hint, hint
 from unspoken.settings import settings
+from unspoken.store.columns import new_id, now
 from unspoken.store.database import transaction
 from unspoken.store.dialects import insert_or_skip, on_postgresql
 from unspoken.store.tables import Job as Row
-from unspoken.store.tables import new_id, now
 
 # Which queue each job waits in: data has the tables and the frames, gpu has the device.
 JOBS: Mapping[str, str] = {

@@ -28,12 +28,13 @@ from unspoken.events import parse
 from unspoken.settings import settings
 from unspoken.store import projects
 from unspoken.store.bare import WRITERS
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
 from unspoken.store.dialects import insert, on_postgresql
 from unspoken.store.horizon import between, horizon
 from unspoken.store.ingest import ingest
 from unspoken.store.silence import HEARD, SILENT, Act, Silence, silences
-from unspoken.store.tables import Erasure, Event, Project, Watermark, now
+from unspoken.store.tables import Erasure, Event, Project, Watermark
 
 log = logging.getLogger(__name__)
 

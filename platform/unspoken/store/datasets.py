@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from unspoken.errors import NotFound, Unavailable
 from unspoken.frames import LABELS, PAIRS, UNPAIRED, Schema, empty
 from unspoken.store import erasure
+from unspoken.store.columns import new_id, now
 from unspoken.store.database import reading, transaction
-from unspoken.store.tables import Base, Dataset, Label, Pair, Unpaired, new_id, now
+from unspoken.store.tables import Base, Dataset, Label, Pair, Unpaired
 
 ROWS = 2_000  # in one transaction: some 20 ms of SQLite's write lock
 _IN_FORCE = (Dataset.finished_at.is_not(None), Dataset.withdrawn_at.is_(None))

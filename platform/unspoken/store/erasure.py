@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from unspoken.errors import NotFound, Unavailable
 from unspoken.store import audit, people, retention
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
 from unspoken.store.fold import untally
 from unspoken.store.horizon import below, stream
@@ -36,7 +37,6 @@ from unspoken.store.tables import (
     Person,
     Quarantine,
     Report,
-    now,
 )
 
 JOB = "user.erase"

@@ -22,9 +22,10 @@ from unspoken.errors import NotSignedIn, UnspokenError
 from unspoken.events import Event
 from unspoken.store.arrivals import Arrival, Receipt
 from unspoken.store.bare import WRITERS, Bare, Opening, bare
+from unspoken.store.columns import now
 from unspoken.store.dialects import on_postgresql
 from unspoken.store.rows import Erased, Group, Key, Row, Share, Told, contradicts
-from unspoken.store.tables import Project, now
+from unspoken.store.tables import Project
 
 __all__ = ["Answer", "Arrival", "Erasures", "Receipt", "exclude", "ingest", "write"]
 

@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from unspoken.errors import BadInput, Conflict, NotFound, NotSignedIn, Unavailable
 from unspoken.store import audit, tokens
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
-from unspoken.store.tables import Key, Project, now
+from unspoken.store.tables import Key, Project
 
 Role = Literal["write", "secret", "research", "admin"]
 USED_EVERY = timedelta(minutes=1)  # how exact `last_used_at` is

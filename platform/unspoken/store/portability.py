@@ -10,8 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from unspoken.store import people
+from unspoken.store.columns import now
 from unspoken.store.horizon import below
-from unspoken.store.tables import Base, Dataset, Erasure, Event, Message, Model, Quarantine, now
+from unspoken.store.tables import Base, Dataset, Erasure, Event, Message, Model, Quarantine
 
 Line = dict[str, Any]
 # Of other people, or of no meaning outside of this database.

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from unspoken.errors import BadInput, Conflict, NotFound
 from unspoken.store import audit
+from unspoken.store.columns import new_id, now
 from unspoken.store.dialects import insert_or_skip
-from unspoken.store.tables import Project, new_id, now
+from unspoken.store.tables import Project
 
 
 class Rules(BaseModel):

@@ -12,10 +12,11 @@ from sqlalchemy import ColumnElement, CursorResult, Engine, delete, select, true
 from sqlalchemy.orm import Session
 
 from unspoken.store import audit, people, projects
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
 from unspoken.store.fold import untally
 from unspoken.store.horizon import stream
-from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Person, Project, now
+from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Person, Project
 
 ROWS = 2_000  # events in one transaction: some 20 ms of SQLite's write lock
 ACTOR = "retention"

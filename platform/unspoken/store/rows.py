@@ -19,7 +19,8 @@ from unspoken.redaction import redactor
 from unspoken.settings import settings
 from unspoken.store import projects
 from unspoken.store.arrivals import Arrival, Receipt
-from unspoken.store.tables import EPOCH, Project
+from unspoken.store.columns import EPOCH
+from unspoken.store.tables import Project
 
 EVENT = (
     "project", "id", "kind", "at", "sent_at", "received_at", "occurred_at", "conversation", "user", "message", "page",

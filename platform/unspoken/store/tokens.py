@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from unspoken.errors import BadInput
 from unspoken.events import hash_user
 from unspoken.events.plain import flaw
-from unspoken.store.tables import Project, now
+from unspoken.store.columns import now
+from unspoken.store.tables import Project
 
 PREFIX = "unt_"
 MOST_TTL_S = 86_400

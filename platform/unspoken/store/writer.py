@@ -24,10 +24,10 @@ from unspoken.errors import Unavailable
 from unspoken.settings import settings
 from unspoken.store.arrivals import Arrival, Receipt
 from unspoken.store.bare import Bare, of_driver
+from unspoken.store.columns import now
 from unspoken.store.database import unavailable
 from unspoken.store.ingest import Erasures
 from unspoken.store.ingest import write as write_group
-from unspoken.store.tables import now
 
 __all__ = ["Arrival", "Receipt", "Writer"]
 

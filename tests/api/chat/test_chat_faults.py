@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 
 from unspoken.api.chat.answers import Answers, Blocks, data_of
 from unspoken.settings import settings
+from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
-from unspoken.store.tables import Key, Message, now
+from unspoken.store.tables import Key, Message
 
 from .conftest import serving
 from .upstream import DONE, Gate, Reply, chunk, stream

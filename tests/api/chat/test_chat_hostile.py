@@ -7,8 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from unspoken.store.columns import now
 from unspoken.store.database import transaction
-from unspoken.store.tables import Key, now
+from unspoken.store.tables import Key
 
 from .upstream import DONE, Gate, Reply, chunk, stream
 

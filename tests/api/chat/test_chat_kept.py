@@ -9,7 +9,8 @@ from unspoken.api.chat.answers import Answers
 from unspoken.api.chat.generation import Generation
 from unspoken.api.chat.kept import Kept
 from unspoken.errors import Unavailable
-from unspoken.store.tables import Project, now
+from unspoken.store.columns import now
+from unspoken.store.tables import Project
 
 
 def generation(name: str, size: int = 0) -> Generation:

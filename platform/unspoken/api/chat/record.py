@@ -16,9 +16,10 @@ from unspoken.api.chat.history import Place
 from unspoken.errors import Conflict, Unavailable
 from unspoken.events import parse
 from unspoken.store.arrivals import Receipt
+from unspoken.store.columns import now
 from unspoken.store.database import reading
 from unspoken.store.keys import Principal
-from unspoken.store.tables import Event, now
+from unspoken.store.tables import Event
 from unspoken.store.writer import Arrival
 
 Append = Callable[[Arrival], Awaitable[Receipt]]
