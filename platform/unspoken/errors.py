@@ -29,6 +29,7 @@ class UnspokenError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.public = detail  # what a caller from outside reads
 
 
 class BadInput(UnspokenError):
@@ -133,12 +134,16 @@ class TooMany(UnspokenError):
 
 
 class Unavailable(UnspokenError):
-    """A service or device that is needed is not here now; try again after `retry_after_s` seconds."""
+    """A service or device that is needed is not here now; try again after `retry_after_s` seconds.
+
+    `public` is for callers from outside, where the detail names paths, hosts or what a driver said.
+    """
 
     status = 503
     slug = "unavailable"
     title = "Not available now"
 
-    def __init__(self, detail: str, retry_after_s: int = 5) -> None:
+    def __init__(self, detail: str, retry_after_s: int = 5, public: str = "") -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+        self.public = public or detail

@@ -7,6 +7,7 @@ and where it happened: what follows that line is, in a database's errors, the ve
 import json
 import logging
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
@@ -41,6 +42,22 @@ class Objects(People):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class Seldom:
+    """Says whether something is to be logged again: once in `every_s` seconds, so that an outage is no flood."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next = 0.0
+
+    def __call__(self) -> bool:
+        """True at the first time, and when long enough has passed since the last True."""
+        at = time.monotonic()
+        if at < self._next:
+            return False
+        self._next = at + self._every_s
+        return True
 
 
 def configure(form: Literal["text", "json"]) -> None:

@@ -170,3 +170,18 @@ def test_a_fault_of_the_server_is_a_problem_and_is_logged(sqlite_engine, make_ev
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json()["type"] == "urn:unspoken:problem:internal"
     assert any("POST /v1/events failed" in record.getMessage() for record in caplog.records)
+
+
+def test_a_stranger_is_not_told_where_the_database_lies(migrated_file, tmp_path, caplog):
+    path = tmp_path / "secret-place" / "unspoken.db"
+    path.parent.mkdir()
+    path.write_bytes(migrated_file.read_bytes())
+    engine = connect(f"sqlite:///{path}")
+    with TestClient(create_app(engine), raise_server_exceptions=False) as client:
+        engine.dispose()
+        path.write_bytes(b"no database at all, whatever its name says" * 100)
+        answers = [client.post(PATH, headers={"Authorization": "Bearer k"}, json=[]), client.get("/readyz")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert "secret-place" not in "".join(answer.text for answer in answers)
+    assert "secret-place" in caplog.text
+    engine.dispose()

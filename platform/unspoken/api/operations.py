@@ -1,5 +1,6 @@
 """For whoever runs the server: does it live, can it work, what has it done."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +15,7 @@ from unspoken.api.problems import Unready
 from unspoken.errors import UnspokenError
 from unspoken.jobs import broker
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 
 
@@ -33,10 +35,11 @@ def ready(engine: Database) -> dict[str, str]:
             checks |= check(engine)
         except Unready as error:
             checks |= error.checks
-            sentences.append(error.detail)
+            sentences.append(error.public)
         except UnspokenError as error:
+            log.warning("not ready: %s", error.detail)
             checks[name] = "unavailable"
-            sentences.append(error.detail)
+            sentences.append(error.public)
     if sentences:
         raise Unready(" ".join(sentences), checks)
     return {"status": "ready", **checks}

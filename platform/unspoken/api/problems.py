@@ -12,10 +12,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from unspoken.errors import BadEvent, BadInput, NotSignedIn, TooMany, Unavailable, UnspokenError
+from unspoken.logs import Seldom
 
 OPENAI = ("/openai/v1/", "/v1/chat/completions")  # what OpenAI's clients call; they read `error` and nothing else
 LONGEST_PATH = 100  # characters; no longer one is compared with the paths that there are
 log = logging.getLogger(__name__)
+outage = Seldom(1.0)
 
 
 class RefusedEvents(BadInput):
@@ -92,7 +94,9 @@ def answer(error: Exception, method: str, route: str, path: str = "") -> JSONRes
         more["checks"] = error.checks
     if isinstance(error, RefusedEvents):
         more = {key: error.items[0][key] for key in ("item", "id", "field")} | {"items": error.items}
-    return problem(error.status, error.slug, error.title, error.detail, headers, path=path, **more)
+    if error.public != error.detail and outage():
+        log.warning("%s", error.detail)
+    return problem(error.status, error.slug, error.title, error.public, headers, path=path, **more)
 
 
 def _answer(request: Request, error: Exception) -> JSONResponse:

@@ -44,7 +44,10 @@ def check() -> None:
             "(UNSPOKEN_BROKER_URL), or leave it empty for a broker made of files."
         ) from error
     except Exception as error:  # each transport has its own
-        raise Unavailable(f"The broker of UNSPOKEN_BROKER_URL cannot be reached: {error}. Is it running?") from error
+        raise Unavailable(
+            f"The broker of UNSPOKEN_BROKER_URL cannot be reached: {error}. Is it running?",
+            public="The broker of UNSPOKEN_BROKER_URL cannot be reached.",
+        ) from error
 
 
 @lru_cache(maxsize=1)

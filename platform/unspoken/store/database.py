@@ -147,7 +147,7 @@ def unavailable(error: BaseException, engine: Engine, connection: Any) -> Unavai
     said = _unavailable(error, engine, engine.dialect.is_disconnect(error, connection, None))
     if said is None and isinstance(error, driver.OperationalError | driver.InterfaceError):
         where = engine.url.render_as_string()
-        said = Unavailable(f"The database {where} could not write: {str(error).strip()}.")
+        said = _away(f"The database {where} could not write: {str(error).strip()}.")
     return said
 
 
@@ -157,7 +157,11 @@ def _unavailable(error: BaseException, engine: Engine | None, gone: bool) -> Una
         return Unavailable("The database lacks the tables of this version; run `unspoken migrate`.")
     where = engine.url.render_as_string() if engine else "the database"
     if gone or "unable to open" in said:
-        return Unavailable(f"The database {where} cannot be reached ({said}). Is it running, is its URL right?")
+        return _away(f"The database {where} cannot be reached ({said}). Is it running, is its URL right?")
     if any(word in said for word in REFUSALS):
-        return Unavailable(f"The database {where} cannot be written: {said}.")
+        return _away(f"The database {where} cannot be written: {said}.")
     return None
+
+
+def _away(detail: str) -> Unavailable:
+    return Unavailable(detail, public="The database cannot be reached or written now; send the same again shortly.")

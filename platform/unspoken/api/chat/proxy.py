@@ -176,7 +176,7 @@ class Proxy:
         if generation.stopped == "stopped":
             self._add(generation, b"data: [DONE]\n\n")
         elif error is not None or generation.stopped is not None:
-            said = error.detail if isinstance(error, UnspokenError) else "The server ended before the answer did."
+            said = error.public if isinstance(error, UnspokenError) else "The server ended before the answer did."
             self._add(generation, _error_block(said))
         elif generation.done is not None:
             self._add(generation, generation.done)
