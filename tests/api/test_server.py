@@ -86,21 +86,6 @@ def test_bytes_that_drip_in_do_not_put_the_end_off(web):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_an_answer_in_one_piece_is_the_same_answer(web, client, make_event):
-    _, real = web()
-    header = {"authorization": client.headers["authorization"]}
-    for more in ({}, {"connection": "close"}):
-        for events in ([make_event() for _ in range(12)], [], [make_event(), make_event(value=9)]):
-            answers = [each.post(PATH, json=events, headers=header | more) for each in (real, client)]
-            heads = [{**answer.headers, "date": "", "connection": ""} for answer in answers]
-            assert answers[0].status_code == answers[1].status_code
-            assert heads[0] == heads[1]
-            assert len(answers[0].content) == int(answers[0].headers["content-length"])
-            assert answers[0].headers["date"]
-            assert answers[0].headers.get("connection") == more.get("connection")
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_connection_that_says_nothing_is_closed_without_a_word(web):
     server, _ = web(body_timeout_s=0.3)
     with socket.create_connection(server.address) as silent:

@@ -1,8 +1,9 @@
 """POST /v1/events: whatever fits is stored and committed, and only then answered.
 
 The route stands before the framework: a raw ASGI handler whose usual request costs a look at its key (remembered for
-two seconds), one pass over its body and its place in the writer's next transaction. A body that this pass refuses is
-read again the slow way, item by item, for exact sentences.
+two seconds), one pass over its body and its place in the writer's next transaction. Our own server hands it such a
+request whole, and it needs no task (`take`). A body that this pass refuses is read again the slow way, item by item,
+for exact sentences.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from unspoken.api import bodies, problems
 from unspoken.api.bodies import Malformed
 from unspoken.api.doors import Door, Doors
 from unspoken.api.edge import Journal, Receive, Scope, Send
-from unspoken.api.heads import HEADERS, json_head
+from unspoken.api.exchange import Exchange, Headers
+from unspoken.api.heads import HEADERS, Head, json_head
 from unspoken.api.problems import RefusedEvents, problem_type
 from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, Unavailable, UnspokenError
 from unspoken.events import REVEALED, Event
@@ -52,6 +54,8 @@ class Sorted:
 class Collector:
     """The handler. `writer` says through what it writes: the app's own, which lives as long as its lifespan."""
 
+    path = PATH.encode()
+
     def __init__(self, doors: Doors, journal: Journal, writer: Callable[[], Writer]) -> None:
         self._doors = doors
         self._journal = journal
@@ -59,17 +63,58 @@ class Collector:
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._unread = 0  # bytes of bodies that are being read there, or wait for it
 
+    def take(self, headers: Headers, body: bytes, exchange: Exchange) -> bool:
+        """The usual request, without a task: a remembered key, a JSON body of good events, room in the writer's queue.
+
+        For anything else False, and nothing has happened: the other way answers it, with a reason if need be.
+        """
+        started = perf_counter()
+        said = dict(headers)
+        door = self._doors.known(said.get(b"authorization"))
+        if door is None or len(body) > LARGE:
+            return False
+        try:
+            door.origin(said.get(b"origin"))
+            media, packed = bodies.declared(said)
+            decoded = None if packed or media == bodies.NDJSON else events.decode(body)
+            if decoded is None or len(decoded[0]) > settings().max_batch_events:
+                return False
+            found, sent_at = _sifted(door, Sorted(decoded[0]), said), decoded[1]
+            if not found.good:
+                return False
+            brought = len(decoded[0])
+            arrival = Arrival(door.project, door.principal, found.good, sent_at, now(), len(body))
+            if door.bucket is not None:
+                door.bucket.take(brought)
+        except UnspokenError:
+            return False
+
+        def tell(answer: Receipt | BaseException) -> None:
+            try:
+                receipt = self._written(door, answer, perf_counter() - started)
+                status, content = self._conclude(found, receipt)
+                head = json_head(len(content))
+            except Exception as error:
+                status, content, head = _problem(error)
+            exchange.answer(status, head, content)
+            self._journal.answered("POST", PATH, status, perf_counter() - started, brought)
+
+        try:
+            self._writer().call(arrival, tell)
+        except Unavailable as error:
+            tell(error)
+        return True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 when all is stored, 207 when some was refused, else a problem. A second time changes nothing."""
         started = perf_counter()
         try:
             status, content, brought = await self._answer(dict(scope["headers"]), scope["query_string"], receive)
-            headers: list[tuple[bytes, bytes]] = json_head(len(content))
+            head = json_head(len(content))
         except Exception as error:
             brought = len(error.items) if isinstance(error, RefusedEvents) else 0
-            answer = problems.answer(error, "POST", PATH)
-            status, content, headers = answer.status_code, bytes(answer.body), [*HEADERS, *answer.raw_headers]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+            status, content, head = _problem(error)
+        await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": content})
         self._journal.answered("POST", PATH, status, perf_counter() - started, brought)
 
@@ -83,18 +128,14 @@ class Collector:
         received_at = now()
         body = bodies.Body(await bodies.gather(receive), media, packed, received_at)
         found, sent_at, brought = await self._read(door, body, query)
-        private = door.public and (headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1")
-        if private or not door.open:
-            found = _sift(door, found, private)
+        found = _sifted(door, found, headers)
         receipt = Receipt(0, 0)
         if found.good:
             size = len(body.content)
             receipt = await self._append(
                 door, Arrival(door.project, door.principal, found.good, sent_at, received_at, size)
             )
-            _add_conflicts(found, receipt)
-        self._count(found, receipt)
-        return *_said(found, receipt), brought
+        return *self._conclude(found, receipt), brought
 
     async def _read(self, door: Door, body: bodies.Body, query: bytes) -> tuple[Sorted, Any, int]:
         """The events of a body, `sent_at`, and how many there were; charged to the key before any is parsed twice."""
@@ -130,21 +171,39 @@ class Collector:
 
     async def _append(self, door: Door, arrival: Arrival) -> Receipt:
         started = perf_counter()
+        answer: Receipt | BaseException
         try:
-            receipt = await self._writer().append(arrival)
-        except NotSignedIn:
-            self._doors.forget(door)
-            raise
-        self._journal.tally.commit.add(perf_counter() - started)
-        return receipt
+            answer = await self._writer().append(arrival)
+        except NotSignedIn as error:
+            answer = error
+        return self._written(door, answer, perf_counter() - started)
 
-    def _count(self, found: Sorted, receipt: Receipt) -> None:
+    def _written(self, door: Door, answer: Receipt | BaseException, took: float) -> Receipt:
+        """The writer's receipt, or what it says instead, raised."""
+        if isinstance(answer, NotSignedIn):
+            self._doors.forget(door)
+        if isinstance(answer, BaseException):
+            raise answer
+        self._journal.tally.commit.add(took)
+        return answer
+
+    def _conclude(self, found: Sorted, receipt: Receipt) -> tuple[int, bytes]:
+        """Status and body, after the count; RefusedEvents when nothing at all was taken."""
+        if receipt.conflicts:
+            _add_conflicts(found, receipt)
         tally = self._journal.tally
         tally.stored += receipt.stored
         tally.repeated += receipt.repeated
         tally.declined += found.declined
         for item in found.refused:
             tally.refused[item["type"].rpartition(":")[2]] += 1
+        return _said(found, receipt)
+
+
+def _problem(error: Exception) -> tuple[int, bytes, Head]:
+    answer = problems.answer(error, "POST", PATH)
+    content = bytes(answer.body)
+    return answer.status_code, content, Head([*HEADERS, *answer.raw_headers], len(content))
 
 
 def _decode(body: bodies.Body) -> tuple[list[Event], Any] | None:
@@ -166,8 +225,11 @@ def _parse(_body: bodies.Body, items: list[Any]) -> Sorted:
     return found
 
 
-def _sift(door: Door, found: Sorted, private: bool) -> Sorted:
+def _sifted(door: Door, found: Sorted, headers: Mapping[bytes, bytes]) -> Sorted:
     """Without what this key may not append, and without behaviour where the browser asks not to be followed."""
+    private = door.public and (headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1")
+    if door.open and not private:
+        return found
     kept = Sorted([], [], found.refused)
     assert kept.places is not None
     for index, event in enumerate(found.good):
@@ -187,7 +249,7 @@ def _sift(door: Door, found: Sorted, private: bool) -> Sorted:
 def _add_conflicts(found: Sorted, receipt: Receipt) -> None:
     # Not "does the id stand in conflicts": a second event of the same id would be named as well, and was repeated.
     conflicts = set(receipt.conflicts)
-    for index, event in enumerate(found.good if conflicts else ()):
+    for index, event in enumerate(found.good):
         if event.id in conflicts:
             conflicts.discard(event.id)
             found.refused.append(_refusal(found.place(index), event.id, Conflict(_contradiction(event))))

@@ -108,6 +108,11 @@ class Doors:
             self._doors[key] = found
         return found
 
+    def known(self, key: bytes | None) -> Door | None:
+        """The door of an Authorization header that was looked up lately."""
+        door = self._doors.get(key) if key is not None else None
+        return door if door is not None and monotonic() < door.until else None
+
     def forget(self, door: Door) -> None:
         """The writer says that this key is no longer good."""
         door.until = 0.0

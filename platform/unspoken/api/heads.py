@@ -1,8 +1,7 @@
 """Response headers that are known beforehand, and the bytes they become: what the hot route answers with.
 
-To any ASGI server a Head is a list of headers like any other. Ours (api/server.py) writes its bytes as they are, where
-otherwise every header of every answer is looked through for characters that may not stand in it: a fifth of the time
-that a request takes in the event loop.
+To any ASGI server a Head is a list of headers like any other. An Exchange (api/exchange.py) writes its bytes as they
+are, where otherwise every header of every answer is looked through for characters that may not stand in it.
 """
 
 from functools import lru_cache
@@ -18,7 +17,8 @@ class Head(list[tuple[bytes, bytes]]):
     __slots__ = ("block", "length")
 
     def __init__(self, headers: list[tuple[bytes, bytes]], length: int) -> None:
-        super().__init__([*headers, (b"content-length", b"%d" % length)])
+        said = [header for header in headers if header[0] != b"content-length"]
+        super().__init__([*said, (b"content-length", b"%d" % length)])
         self.length = length
         self.block = b"".join(b"%s: %s\r\n" % header for header in self)
 

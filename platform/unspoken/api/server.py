@@ -10,9 +10,9 @@ from typing import Any, cast
 import httptools
 import uvicorn
 from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from unspoken.api.heads import Head
+from unspoken.api.exchange import Direct, Exchange
 from unspoken.api.problems import problem_type
 from unspoken.settings import settings
 
@@ -25,32 +25,13 @@ STOP_S = 5  # told to end, the server has this long to answer what it has
 
 
 class Cycle(RequestResponseCycle):
-    """A request and its answer. One whose Head is known beforehand is written as it is, in one piece with its body."""
-
-    _begun: bytes | None = None  # the answer up to its body
+    """A request and its answer, which ends with its connection: uvicorn tells the last request that came, which may
+    wait behind this one."""
 
     async def send(self, message: ASGISendEvent) -> None:
         """As uvicorn's own, which does everything else."""
         if self.transport.is_closing():
-            self.disconnected = True  # uvicorn tells the last request that came, which may wait behind this one
-        if self._begun is not None and message["type"] == "http.response.body":
-            if not self.disconnected:
-                self.transport.write(self._begun + message["body"])
-                self.response_complete = True
-                self.message_event.set()
-                if not self.keep_alive:
-                    self.transport.close()
-                self.on_response()
-            self._begun = None
-            return
-        if message["type"] == "http.response.start" and isinstance(head := message["headers"], Head):
-            stays = self.keep_alive and not self.disconnected and not self.flow.write_paused
-            if stays and not self.response_started:
-                self.response_started = True
-                self.waiting_for_100_continue = False
-                date = b"".join(b"%s: %s\r\n" % header for header in self.default_headers)
-                self._begun = STATUS_LINE[message["status"]] + date + head.block + b"\r\n"
-                return
+            self.disconnected = True
         await super().send(message)
 
 
@@ -63,10 +44,14 @@ class Protocol(HttpToolsProtocol):
     Who would rather speak another protocol (`Upgrade`) is served in this one, as RFC 9110 has it: llhttp takes what
     follows such headers for the other protocol, so they are read again without that wish.
 
-    A request that comes in one piece, as nearly all do, sets no timer beyond the connection's first.
+    A request that comes in one piece, as nearly all do, sets no timer beyond the connection's first. If it is one for
+    `direct`, which may decline it, it gets no task either: see api/exchange.py.
     """
 
     most = MOST_CONNECTIONS
+    direct: Direct | None = None
+    _whole: bytearray | None = None  # the body of a request for `direct`, while it comes
+    _dates: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
     _timer: TimerHandle | None = None
     _reading = "headers"  # what is awaited: headers, body, or nothing; "again" when the headers held another wish
     _header_bytes = 0
@@ -103,6 +88,8 @@ class Protocol(HttpToolsProtocol):
         while self._again is not None:
             self._data, self._again = self._again, None
             super().data_received(self._data)
+        if self._whole is not None:  # it does not come in one piece
+            self._go_by_task()
         if self._reading == "headers" and self._header_bytes > HEADER_BYTES:
             self._refuse(431, "too-large", "Too large", f"The headers of a request may hold {HEADER_BYTES} bytes.")
         elif self._reading == "body" and self._beside > HEADER_BYTES:
@@ -124,20 +111,63 @@ class Protocol(HttpToolsProtocol):
             self._reading = "again"
             return
         self._reading, self._header_bytes, self._beside = "body", 0, 0
-        super().on_headers_complete()
+        if self.direct is not None and self.url == self.direct.path and self._may_be_direct():
+            self._whole = bytearray()
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Some of it."""
         self._beside = max(0, self._beside - len(body) - CHUNK_BYTES)
-        super().on_body(body)
+        if self._whole is not None:
+            self._whole += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """It is whole."""
         if self._reading == "again":
             return
-        super().on_message_complete()
+        if self._whole is None or not self._went_direct(bytes(self._whole)):
+            super().on_message_complete()
         self._reading = "nothing"
         self._cancel_timer()
+
+    def date(self) -> bytes:
+        """The headers that uvicorn adds to every answer, which change once a second."""
+        headers = self.server_state.default_headers
+        if Protocol._dates[0] is not headers:
+            Protocol._dates = (headers, b"".join(b"%s: %s\r\n" % header for header in headers))
+        return Protocol._dates[1]
+
+    def _may_be_direct(self) -> bool:
+        """Whether the request whose headers are complete is the only one, and asks for nothing but its answer."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return (
+            (cycle is None or cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not (self.expect_100_continue or self.flow.write_paused)
+        )
+
+    def _went_direct(self, body: bytes) -> bool:
+        assert self.direct is not None
+        before, exchange = self.cycle, Exchange(self)
+        self.cycle = cast(RequestResponseCycle, exchange)  # uvicorn asks it for no more than it has
+        if self.direct.take(self.headers, body, exchange):
+            self._whole = self._running = None
+            return True
+        self.cycle = before
+        self._go_by_task()
+        return False
+
+    def _go_by_task(self) -> None:
+        """The usual way, with what has come of the body."""
+        body, self._whole = self._whole, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(bytes(body))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.__class__ = Cycle  # uvicorn makes it, and asks nobody of which class
@@ -204,11 +234,12 @@ class Protocol(HttpToolsProtocol):
 
 
 def config(app: Any) -> uvicorn.Config:
-    """The server's configuration; the log is the process's own."""
+    """The server's configuration; the log is the process's own. An app may have a `collector` that takes requests."""
+    direct: Direct | None = getattr(app, "collector", None)
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=Protocol,
+        http=type("Protocol", (Protocol,), {"direct": direct}),
         ws="none",
         interface="asgi3",
         lifespan="on",

@@ -32,6 +32,7 @@ class Opening(NamedTuple):
     mark: int  # where its events begin: each of its numbers from here on is greater
     erasure: int  # the number of the newest erasure; 0 when there is none
     keys: Collection[str]  # those asked for that are neither revoked nor run out
+    transaction: int = 0  # PostgreSQL's number of it
 
 
 class Bare(Protocol):
@@ -42,9 +43,13 @@ class Bare(Protocol):
         ...
 
     def at_once(
-        self, keys: Sequence[str], at: datetime, events: Sequence[Row], messages: Sequence[Row]
+        self, keys: Sequence[str], at: datetime, erasure: int, events: Sequence[Row], messages: Sequence[Row]
     ) -> tuple[Opening, int, int]:
-        """`opening`, `insert_events` and `insert_messages`, in one trip to the database."""
+        """`opening`, `insert_events` and `insert_messages`, in one trip to the database.
+
+        `erasure` is the newest that the caller knows of. Without messages the trip may commit as well; then no event
+        was written unless that is still the newest, and every key is in force.
+        """
         ...
 
     def used(self, keys: Sequence[str], at: datetime) -> None:
@@ -64,7 +69,7 @@ class Bare(Protocol):
         ...
 
     def known(self, project: int, ids: Collection[str], opening: Opening) -> set[Key]:
-        """Those of the events that were there before this transaction."""
+        """Those of the events that were there before the transaction of that opening."""
         ...
 
     def messages(self, project: int, ids: Collection[str]) -> list[Row]:
@@ -87,7 +92,7 @@ class Sqlite:
         return Opening(mark, erasure, msgspec.json.decode(alive))
 
     def at_once(
-        self, keys: Sequence[str], at: datetime, events: Sequence[Row], messages: Sequence[Row]
+        self, keys: Sequence[str], at: datetime, erasure: int, events: Sequence[Row], messages: Sequence[Row]
     ) -> tuple[Opening, int, int]:
         return self.opening(keys, at), self.insert_events(events), self.insert_messages(messages)
 
@@ -139,18 +144,16 @@ class Postgres:
         self._connection = connection
 
     def opening(self, keys: Sequence[str], at: datetime) -> Opening:
-        return self.at_once(keys, at, (), ())[0]
+        return _opening(*trip(self._connection, _begun(keys, at)))
 
     def at_once(
-        self, keys: Sequence[str], at: datetime, events: Sequence[Row], messages: Sequence[Row]
+        self, keys: Sequence[str], at: datetime, erasure: int, events: Sequence[Row], messages: Sequence[Row]
     ) -> tuple[Opening, int, int]:
-        # The lock in a statement of its own: what follows then sees what whoever held it has committed.
-        opening = [(_LOCK, ()), (_OPENING, (_texts(keys), at.isoformat()))]
-        new, told = _insert(_INSERT_EVENTS, _EVENT_TYPES, events), _insert(_INSERT_MESSAGES, _MESSAGE_TYPES, messages)
-        locked, opened, *written = trip(self._connection, [*opening, *new, *told])
-        alive = msgspec.json.decode(opened.get_value(0, 1))
-        found = Opening(int(locked.get_value(0, 0)), int(opened.get_value(0, 0)), alive)
-        return found, _count(written[: len(new)]), _count(written[len(new) :])
+        guess = [str(erasure), _texts(keys), str(len(keys)), at.isoformat()]
+        new = [(_INSERT_GUARDED, [*values, *guess]) for _, values in _insert(_INSERT_EVENTS, _EVENT_TYPES, events)]
+        told = _insert(_INSERT_MESSAGES, _MESSAGE_TYPES, messages)
+        locked, opened, *written = trip(self._connection, [*_begun(keys, at), *new, *told], commit=not told)
+        return _opening(locked, opened), _count(written[: len(new)]), _count(written[len(new) :])
 
     def used(self, keys: Sequence[str], at: datetime) -> None:
         self._connection.execute(
@@ -172,8 +175,8 @@ class Postgres:
     def known(self, project: int, ids: Collection[str], opening: Opening) -> set[Key]:
         found = self._connection.execute(
             "SELECT id::text FROM events WHERE project = %s AND id = ANY(%s::uuid[]) AND NOT "
-            "(seq > %s AND transaction = pg_current_xact_id()::text::bigint)",
-            (project, _texts(ids), opening.mark),
+            "(seq > %s AND transaction = %s)",
+            (project, _texts(ids), opening.mark, opening.transaction),
         )
         return {(project, event) for (event,) in found}
 
@@ -214,6 +217,16 @@ def _plain(values: Collection[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
+def _begun(keys: Sequence[str], at: datetime) -> list[tuple[Statement, Sequence[str]]]:
+    # The lock in a statement of its own: what follows then sees what whoever held it has committed.
+    return [(_LOCK, ()), (_OPENING, (_texts(keys), at.isoformat()))]
+
+
+def _opening(locked: Any, opened: Any) -> Opening:
+    alive = msgspec.json.decode(opened.get_value(0, 1))
+    return Opening(int(locked.get_value(0, 0)), int(opened.get_value(0, 0)), alive, int(locked.get_value(0, 1)))
+
+
 def _insert(statement: Statement, types: Sequence[str], rows: Sequence[Row]) -> list[tuple[Statement, list[str]]]:
     """The statement with its arrays; nothing when there is nothing to write."""
     if not rows:
@@ -250,11 +263,13 @@ def _values(table: str, names: Sequence[str], rows: int, rest: tuple[str, str] =
     return f"INSERT INTO {table} ({_columns(names)}{column}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"
 
 
-def _arrays(table: str, names: Sequence[str], types: Sequence[str], rest: tuple[str, str] = ("", "")) -> str:
+def _arrays(
+    table: str, names: Sequence[str], types: Sequence[str], rest: tuple[str, str] = ("", ""), where: str = ""
+) -> str:
     column, value = rest
     unnested = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
     into = f"INSERT INTO {table} ({_columns(names)}{column})"
-    return f"{into} SELECT *{value} FROM unnest({unnested}) ON CONFLICT DO NOTHING"
+    return f"{into} SELECT *{value} FROM unnest({unnested}){where} ON CONFLICT DO NOTHING"
 
 
 _NO_TRANSACTION = (', "transaction"', ", 0")
@@ -273,7 +288,17 @@ _INSERT_MESSAGES = Statement("unspoken_messages", _arrays("messages", MESSAGE, _
 _SELECT_MESSAGES = f"SELECT {_columns(MESSAGE)} FROM messages"
 _ERASURES = 'SELECT p.number, e."user", e.before FROM erasures e JOIN projects p ON p.id = e.project_id'
 _IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {at})"
-_LOCK = Statement("unspoken_lock", f"SELECT last_value FROM events_seq_seq, pg_advisory_xact_lock_shared({WRITERS})")
+_GIVEN = len(EVENT)  # columns; what was guessed follows them: the newest erasure, the keys, their number, and the time
+_AS_GUESSED = (
+    f" WHERE (SELECT coalesce(max(seq), 0) FROM erasures) = ${_GIVEN + 1}::bigint"
+    f" AND (SELECT count(*) FROM keys WHERE id = ANY(${_GIVEN + 2}::varchar[])"
+    f" AND {_IN_FORCE.format(at=f'${_GIVEN + 4}::timestamptz')}) = ${_GIVEN + 3}::bigint"
+)
+_INSERT_GUARDED = Statement("unspoken_guarded", _arrays("events", EVENT, _EVENT_TYPES, _TRANSACTION, _AS_GUESSED))
+_LOCK = Statement(
+    "unspoken_lock",
+    f"SELECT last_value, pg_current_xact_id() FROM events_seq_seq, pg_advisory_xact_lock_shared({WRITERS})",
+)
 _OPENING = Statement(
     "unspoken_opening",
     "SELECT (SELECT coalesce(max(seq), 0) FROM erasures), "

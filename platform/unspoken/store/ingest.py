@@ -98,7 +98,7 @@ def _at_once(store: Bare, arrivals: Sequence[Arrival], keys: Sequence[str], eras
     """None when rows were written that must not stay: a key has ended, somebody was erased, an event was known."""
     group, shares = _gathered(arrivals, keys, erasures.known)
     told = _told(group, set())
-    opening, new, written = store.at_once(keys, now(), sorted(group.events.values()), _first(told))
+    opening, new, written = store.at_once(keys, now(), erasures.newest, sorted(group.events.values()), _first(told))
     as_guessed = opening.erasure == erasures.newest and len(opening.keys) == len(keys)
     if not as_guessed or (told and new < len(group.events)):
         return None

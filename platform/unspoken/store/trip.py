@@ -18,8 +18,11 @@ class Statement(NamedTuple):
     text: str
 
 
-def trip(connection: Any, sent: Iterable[tuple[Statement, Sequence[str]]]) -> list[Any]:
-    """The result of each statement, as libpq has it: all in the connection's transaction, begun where none is."""
+def trip(connection: Any, sent: Iterable[tuple[Statement, Sequence[str]]], *, commit: bool = False) -> list[Any]:
+    """The result of each statement, as libpq has it: all in the connection's transaction, begun where none is.
+
+    `commit` ends the transaction in the same trip, when none of them failed.
+    """
     from psycopg.errors import error_from_result
     from psycopg.pq import ExecStatus, TransactionStatus
 
@@ -27,7 +30,9 @@ def trip(connection: Any, sent: Iterable[tuple[Statement, Sequence[str]]]) -> li
     if not packed:
         return []
     line, known = connection.pgconn, _prepared.setdefault(connection, set())
-    steps: list[str | None] = []  # of each result: the name that it prepares; empty: BEGIN; None: a statement's own
+    steps: list[
+        str | None
+    ] = []  # of each result: the name that it prepares; empty: BEGIN or COMMIT; None: a statement's own
     begins = line.transaction_status == TransactionStatus.IDLE
     line.enter_pipeline_mode()
     if begins:
@@ -40,6 +45,9 @@ def trip(connection: Any, sent: Iterable[tuple[Statement, Sequence[str]]]) -> li
             steps.append(statement.name)
         line.send_query_prepared(name, values)
         steps.append(None)
+    if commit:
+        line.send_query_params(b"COMMIT", None)
+        steps.append("")
     line.pipeline_sync()
     results = connection.wait(_results(line))
     line.exit_pipeline_mode()

@@ -13,10 +13,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, PoolProxiedConnection
 
@@ -44,7 +45,7 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._groups = _Groups(engine)
-        self._waiting: deque[tuple[Arrival, Future[Receipt] | _Awaited]] = deque()
+        self._waiting: deque[tuple[Arrival, Future[Receipt] | _InLoop]] = deque()
         self._events = self._bytes = 0
         self._changed = threading.Condition()
         self._idle = True
@@ -81,10 +82,17 @@ class Writer:
         """Hand in an arrival and wait for its commit. Raises what `put` does, and NotSignedIn."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._take(arrival, _Awaited(loop, future))
+        self._take(arrival, _InLoop(loop, partial(_settle, future)))
         return await future
 
-    def _take(self, arrival: Arrival, asker: "Future[Receipt] | _Awaited") -> None:
+    def call(self, arrival: Arrival, tell: Callable[[Answer], None]) -> None:
+        """Hand in an arrival; `tell` is called in the running event loop after its commit, or with what went wrong.
+
+        Raises Unavailable, and does not call, when too much waits already.
+        """
+        self._take(arrival, _InLoop(asyncio.get_running_loop(), tell))
+
+    def _take(self, arrival: Arrival, asker: "Future[Receipt] | _InLoop") -> None:
         with self._changed:
             if not self._open:
                 raise Unavailable("This server is stopping; send the same events again shortly.", 1)
@@ -107,14 +115,14 @@ class Writer:
             _tell([asker for _, asker in group], answers)
         self._groups.close()
 
-    def _next(self) -> list[tuple[Arrival, "Future[Receipt] | _Awaited"]]:
+    def _next(self) -> list[tuple[Arrival, "Future[Receipt] | _InLoop"]]:
         """What is to be written together; empty when closed and all is written."""
         with self._changed:
             while not self._waiting and self._open:
                 self._idle = True
                 self._changed.wait()
             self._idle = False
-            group: list[tuple[Arrival, Future[Receipt] | _Awaited]] = []
+            group: list[tuple[Arrival, Future[Receipt] | _InLoop]] = []
             events = 0
             while self._waiting and (not group or events + len(self._waiting[0][0].events) <= GROUP_EVENTS):
                 taken = self._waiting.popleft()
@@ -123,35 +131,37 @@ class Writer:
             return group
 
 
-class _Awaited:
-    """A future of an event loop, which only its own thread may touch."""
+class _InLoop(NamedTuple):
+    """Who is to be told in an event loop, by a function that only its own thread may call."""
 
-    __slots__ = ("future", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Receipt]") -> None:
-        self.loop, self.future = loop, future
+    loop: asyncio.AbstractEventLoop
+    tell: Callable[[Answer], None]
 
 
-def _tell(askers: list["Future[Receipt] | _Awaited"], answers: list[Answer]) -> None:
+def _tell(askers: list["Future[Receipt] | _InLoop"], answers: list[Answer]) -> None:
     """Everyone their answer; each event loop is woken once for all of its own."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Answer]]] = {}
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[Answer], None], Answer]]] = {}
     for asker, answer in zip(askers, answers, strict=True):
-        if isinstance(asker, _Awaited):
-            loops.setdefault(asker.loop, []).append((asker.future, answer))
+        if isinstance(asker, _InLoop):
+            loops.setdefault(asker.loop, []).append((asker.tell, answer))
         elif asker.set_running_or_notify_cancel():
             _settle(asker, answer)
     for loop, told in loops.items():
         with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits there any more
-            loop.call_soon_threadsafe(_settle_all, told)
+            loop.call_soon_threadsafe(_tell_all, told)
 
 
-def _settle_all(told: list[tuple["asyncio.Future[Receipt]", Answer]]) -> None:
-    for future, answer in told:
-        if not future.done():
-            _settle(future, answer)
+def _tell_all(told: list[tuple[Callable[[Answer], None], Answer]]) -> None:
+    for tell, answer in told:
+        try:
+            tell(answer)
+        except Exception:  # one who cannot be told must not keep the others waiting
+            log.exception("An arrival's answer could not be given")
 
 
 def _settle(future: "Future[Receipt] | asyncio.Future[Receipt]", answer: Answer) -> None:
+    if future.done():  # whoever asked has gone
+        return
     if isinstance(answer, BaseException):
         future.set_exception(answer)
     else:
