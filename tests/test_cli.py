@@ -215,7 +215,7 @@ def test_a_redaction_hook_that_cannot_be_loaded_is_said_before_the_server_starts
 
 def test_tables_go_up_and_down_and_down_wants_to_know_how_far(run):
     assert "no revision" in run("migrate", "current").stdout
-    assert "is at 0003" in run("migrate").stdout
+    assert "is at 0004" in run("migrate").stdout
     refused(run("migrate", "down"), "--to base")
     assert "no revision" in run("migrate", "down", "--to", "base").stdout
 

@@ -76,6 +76,8 @@ ASKED: dict[tuple[str, str], tuple[Ask, ...]] = {
     ),
     ("GET", "/v1/jobs/{job_id}"): (Ask(shown=True),),
     ("GET", "/v1/models"): (Ask(shown=True),),
+    ("POST", "/v1/models/{model_id}/promote"): (Ask(),),
+    ("POST", "/v1/models/{family}/rollback"): (Ask(),),
     ("GET", "/v1/reports"): (Ask(shown=True),),
     ("GET", "/v1/reports/{report_id}/page"): (Ask(shown=True),),
     ("GET", "/v1/keys"): (Ask(shown=True),),
@@ -174,6 +176,8 @@ def renamed(talk: dict[str, str]) -> dict[str, str]:
 
 
 def ask(client: TestClient, key: str, method: str, path: str, body: Any, ids: dict[str, str]) -> Any:
+    ids = ids | {"family": "stated"}
+
     def named(said: Any) -> Any:
         if isinstance(said, dict):
             return {name: named(value) for name, value in said.items()}

@@ -141,6 +141,38 @@ def kill9(options: Options, say: Callable[[str], None]) -> Figures:
     return found
 
 
+def flood(options: Options, say: Callable[[str], None]) -> Figures:
+    """One write key sends 100,000 events a second, fifty times its rate, while another client sends 500 events."""
+    found: Figures = {}
+    with _places() as places:
+        for database in ("sqlite", "postgres"):
+            ours = Ours(*places(database))
+            ours.start()
+            key, calm, seconds = ours.new_key("write"), _sender("votes", 1), options.seconds * options.rounds
+            calm(ours, WARM_S)
+            before = calm(ours, seconds, rate=500)
+            held, stored = ours.resident_mb(), query(ours.url, "SELECT count(*) FROM events")[0][0]
+            sent = requests(ours.head(key), "votes", int(1_100 * seconds), 100, ours.folder / "flood")
+            flooding = begin(ours.port, sent, seconds, rate=1_000)
+            meanwhile = calm(ours, seconds, rate=500)
+            seen = finish(flooding)
+            taken = query(ours.url, "SELECT count(*) FROM events")[0][0] - stored - meanwhile["events"]
+            if set(seen["statuses"]) - {"200", "429"} or taken != seen["events"]:
+                raise RuntimeError(f"{seen['statuses']}: {seen['events']} acknowledged, {taken} stored")
+            found |= {
+                f"flood_offered_events_per_s_{database}": round(100 * seen["requests_per_s"]),
+                f"flood_taken_events_per_s_{database}": round(seen["events"] / seconds),
+                f"flood_others_p99_ms_{database}": {
+                    "before": round(before["p99_ms"], 1), "meanwhile": round(meanwhile["p99_ms"], 1),
+                },
+                f"flood_memory_ratio_{database}": round(ours.resident_mb() / held, 3),
+            }  # fmt: skip
+            ours.stop()
+            say(f"{database}: {found[f'flood_offered_events_per_s_{database}']:,} offered, {seen['statuses']}")
+            say(f"{database}: p99 of the others {found[f'flood_others_p99_ms_{database}']} ms")
+    return found
+
+
 def growth(options: Options, say: Callable[[str], None]) -> Figures:
     """Fill a table with events in batches of 100; then the rate on it and on an empty one in turns."""
     found: Figures = {}
@@ -177,7 +209,10 @@ def growth(options: Options, say: Callable[[str], None]) -> Figures:
     return found
 
 
-PARTS = {"floor": floor, "latency": latency, "peers": peers, "processes": processes, "kill9": kill9, "growth": growth}
+PARTS = {
+    "floor": floor, "latency": latency, "peers": peers, "processes": processes, "kill9": kill9, "flood": flood,
+    "growth": growth,
+}  # fmt: skip
 
 
 @contextmanager

@@ -79,9 +79,13 @@ class Ours:
         self.env = {
             "UNSPOKEN_HOME": str(folder), "UNSPOKEN_DATABASE_URL": self.url, "UNSPOKEN_SECRET_KEY_EVENTS_PER_S": "0",
         }  # fmt: skip
-        self.key = self._run("keys", "create", "--project", "bench", "--role", "secret").strip().splitlines()[-1]
+        self.key = self.new_key("secret")
         self.port = 0
         self.process: Process | None = None
+
+    def new_key(self, role: str) -> str:
+        """A key of the project, with the settings' rate."""
+        return self._run("keys", "create", "--project", "bench", "--role", role).strip().splitlines()[-1]
 
     def _run(self, *command: str) -> str:
         program = [sys.executable, "-m", "unspoken", *command]
@@ -106,10 +110,10 @@ class Ours:
             stop(self.process, how)
         self.process = None
 
-    def head(self) -> str:
+    def head(self, key: str = "") -> str:
         """The first lines of a request."""
         return (
-            f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self.key}\r\n"
+            f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key or self.key}\r\n"
             "Content-Type: application/json\r\n"
         )
 
@@ -145,7 +149,7 @@ class Floor(Ours):
         ]
         self.process = start(command, self.port, self.folder / "floor.log")
 
-    def head(self) -> str:
+    def head(self, key: str = "") -> str:
         """The same bytes, so that the same parsing is paid for."""
         return (
             f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {'x' * 43}\r\n"

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
         "", description="OpenAI-compatible server behind POST /v1/chat/completions, as https://host/v1. Empty: none."
     )
     upstream_key: str = Field("", description="Key for the upstream.")
+    chat: Literal["local", "open", "off"] = Field(
+        "local", description="Who may use /chat: local, whoever sits at this machine; open, whoever reaches it; off."
+    )
+    chat_project: str = Field("demo-chat", min_length=1, max_length=200, description="Project that /chat records into.")
+    chat_model: str = Field("", description="Model that /chat asks the upstream for. Empty: the first that it lists.")
     resume_s: float = Field(600.0, gt=0, description="How long a streamed answer can be resumed after its end.")
     grace_s: float = Field(1800.0, gt=0, description="A page that hid or fell silent this long ago was closed.")
     upkeep_s: float = Field(60.0, gt=0, description="How often closes are inferred and counts brought up to date.")
@@ -44,7 +49,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(30.0, gt=0, description="A job whose worker is silent this long is taken over.")
     sweep_s: float = Field(5.0, gt=0, description="How often lost jobs are looked for.")
     retrain_s: float = Field(3600.0, gt=0, description="How often a project with new events is rebuilt and retrained.")
-    threads: int = Field(1, ge=1, description="Compute threads of training and labelling.")
+    threads: int = Field(1, ge=1, description="Compute threads of training, of labelling, and of the local chat model.")
     device: str = Field(
         "cpu", description="Where models run: cpu, cuda or cuda:N. A device that is absent is an error."
     )

@@ -6,13 +6,14 @@ restarts its callers wait instead of being refused. Every child is bound to the 
 
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -20,7 +21,7 @@ from types import FrameType
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from unspoken import lifetime, migrate
+from unspoken import lifetime, migrate, upstream
 from unspoken.errors import Conflict, Unavailable, UnspokenError
 from unspoken.jobs import broker
 from unspoken.settings import Settings, settings
@@ -44,6 +45,7 @@ class Service:
     arguments: list[str]
     log: Path
     descriptors: tuple[int, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)  # of its own, beside this process's environment
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     not_before: float = 0.0
@@ -57,7 +59,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=lifetime.child_environment(),
+                env={**lifetime.child_environment(), **self.settings},
                 pass_fds=self.descriptors,
                 process_group=0,  # Ctrl-C is for the parent, which then asks each child to end
             )
@@ -104,20 +106,28 @@ def up(say: Say = print) -> None:
     home = chosen.home.absolute()
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    with only_one(home), listening(chosen) as door:
+    with ExitStack() as held:
+        held.enter_context(only_one(home))
+        door = held.enter_context(listening(chosen))
         url = f"http://{in_url(chosen.host)}:{door.getsockname()[1]}"
         (home / "up.lock").write_text(f"process {os.getpid()}, {url}\n")
         engine = database.connect()
         migrate.upgrade(engine)
         broker.check()
+        model = held.enter_context(local_model(chosen))
         services = [
-            Service("api", ["serve", "--fd", str(door.fileno())], logs / "api.log", (door.fileno(),)),
+            Service("api", ["serve", "--fd", str(door.fileno())], logs / "api.log", (door.fileno(),), model.settings),
             Service("data", ["worker", "--queue", "data"], logs / "data.log"),
             Service("gpu", ["worker", "--queue", "gpu"], logs / "gpu.log"),
             Service("scheduler", ["worker", "--beat"], logs / "scheduler.log"),
         ]
+        if model.door is not None:
+            number = model.door.fileno()
+            services.append(Service("model", ["upstream", "--fd", str(number)], logs / "model.log", (number,),
+                                    model.settings))  # fmt: skip
         what = {
             "api": url,
+            "model": "a small local model for the chat, loaded at the first question",
             "data": "labels, pairs and reports",
             "gpu": f"training, on {chosen.device}",
             "scheduler": f"looks for lost jobs every {chosen.sweep_s:g} s",
@@ -130,11 +140,34 @@ def up(say: Say = print) -> None:
                     service.start()
                     say(f"{service.name:<10} {what[service.name]}")
                 say(f"{'home':<10} {home} (logs in {logs})")
+                if chosen.chat != "off":
+                    ready = model.settings or chosen.upstream_url
+                    say(f"{'chat':<10} {url}/chat{'' if ready else ' (which says what is missing)'}")
                 say("Ctrl-C ends all of it.")
                 _watch(services, engine, end, say)
             finally:
                 stop(services)
     say("Everything has ended.")
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """The socket of the local model, and what its server and the API are told; neither where there is none."""
+
+    door: socket.socket | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def local_model(chosen: Settings) -> Iterator[LocalModel]:
+    """A port of this machine for the local model, where it is installed and no other upstream is set."""
+    if chosen.upstream_url or chosen.chat == "off" or not upstream.installed():
+        yield LocalModel()
+        return
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        url = f"http://127.0.0.1:{door.getsockname()[1]}/v1"
+        key = secrets.token_urlsafe(24)  # other programs and pages on this machine have no use for it
+        yield LocalModel(door, {"UNSPOKEN_UPSTREAM_URL": url, "UNSPOKEN_UPSTREAM_KEY": key})
 
 
 def _watch(services: list[Service], engine: Engine, ended: list[int], say: Say) -> None:

@@ -1,19 +1,14 @@
 """The app on a fresh database, called as a browser elsewhere would; the keys of its project; and a real server."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
+from tests.server import Serve, serving
 
 from unspoken.api.app import create_app
 from unspoken.jobs.broker import producer
@@ -86,64 +81,8 @@ def count(engine: Engine) -> Callable[..., int]:
     return count
 
 
-@dataclass
-class Server:
-    """`unspoken serve` in a process of its own."""
-
-    process: "subprocess.Popen[bytes]"
-    door: socket.socket
-    address: tuple[str, int]
-    log: Path
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://{self.address[0]}:{self.address[1]}"
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Sends a signal, waits, and returns the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-class Serve(Protocol):
-    """Starts a server on a database, with settings and command line options."""
-
-    def __call__(self, database_url: str, *options: str, files: int | None = None, **settings: object) -> Server:
-        """A server whose socket listens already: a caller waits until it serves. It may open so many `files`."""
-        ...
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts servers, and kills those that are left at the end."""
-    running: list[Server] = []
-
-    def serve(database_url: str, *options: str, files: int | None = None, **settings: object) -> Server:
-        door = socket.create_server(("127.0.0.1", 0), backlog=512)
-        environment = os.environ | {
-            "UNSPOKEN_DATABASE_URL": database_url,
-            "UNSPOKEN_HOME": str(tmp_path / "home"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            **{f"UNSPOKEN_{name.upper()}": str(value) for name, value in settings.items()},
-        }
-        log = tmp_path / f"server-{len(running)}.log"
-        with log.open("wb") as stream:
-            command = [sys.executable, "-m", "unspoken", "serve", "--fd", str(door.fileno()), *options]
-            limited = [] if files is None else ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"]
-            process = subprocess.Popen(
-                [*limited, *command],
-                env=environment,
-                pass_fds=[door.fileno()],
-                stdout=stream,
-                stderr=stream,
-            )
-        running.append(Server(process, door, door.getsockname(), log))
-        return running[-1]
-
-    yield serve
-    for server in running:
-        server.door.close()
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait(20)
+    with serving(tmp_path) as serve:
+        yield serve

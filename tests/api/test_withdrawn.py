@@ -41,5 +41,5 @@ def test_the_page_of_a_withdrawn_report_is_not_shown(client, report_id):
 def test_the_front_page_marks_both_and_links_to_neither(here, report_id):
     page = here.get("/").text
     assert '<span class="badge">withdrawn</span>' in page
-    assert "Withdrawn: same" in page
-    assert f"/v1/reports/{report_id}/page" not in page
+    assert "Withdrawn: <bdi>same</bdi>" in page
+    assert f"/reports/{report_id}" not in page

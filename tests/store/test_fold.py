@@ -15,12 +15,12 @@ from sqlalchemy import delete, select
 
 from unspoken.events import hash_user, parse
 from unspoken.store import fold as folding
-from unspoken.store import projects
+from unspoken.store import projects, spans
 from unspoken.store.database import reading, transaction
 from unspoken.store.fold import fold, untally, waiting
 from unspoken.store.ingest import ingest
 from unspoken.store.overview import overviews
-from unspoken.store.tables import Conversation, Event, Parked, Person, Tally, Watermark
+from unspoken.store.tables import Conversation, Event, Parked, Participant, Person, Tally, Watermark
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -32,39 +32,56 @@ def send(engine, project, *items):
 
 @dataclass
 class Derived:
-    """What stands in the derived tables of one project."""
+    """What stands in the derived tables of one project; `placed` are the events that spans lead to."""
 
-    conversations: dict[str, tuple[datetime, datetime, int]]
+    conversations: dict[str, tuple[datetime, datetime, int, int]]
+    placed: dict[str, list[int]]
+    participants: set[tuple[str, str]]
     people: set[str]
     parked: set[str]
-    tallies: Counter[str]
+    tallies: Counter[tuple[int, str]]
+    answers: Counter[tuple[int, str]]
 
 
 def derived(engine, project):
     with reading(engine) as session:
-        conversations = session.scalars(select(Conversation).where(Conversation.project == project.number))
-        tallies = session.execute(select(Tally.kind, Tally.events).where(Tally.project == project.number))
+        conversations = session.scalars(select(Conversation).where(Conversation.project == project.number)).all()
+        tallies = session.scalars(select(Tally).where(Tally.project == project.number)).all()
+        participants = select(Participant.user, Participant.conversation).where(Participant.project == project.number)
+        placed = {
+            name: sorted(seq for piece in pieces for seq in session.scalars(select(Event.seq).where(*piece)))
+            for name in [each.id for each in conversations]
+            if (pieces := spans.folded(session, project.number, [name]))
+        }
         return Derived(
-            {each.id: (each.first_at, each.last_at, each.touched) for each in conversations},
+            {each.id: (each.first_at, each.last_at, each.touched, each.kinds) for each in conversations},
+            placed,
+            {(user, name) for user, name in session.execute(participants)},
             set(session.scalars(select(Person.user).where(Person.project == project.number))),
             set(session.scalars(select(Parked.event).where(Parked.project == project.number))),
-            Counter(dict(tallies.all())),
+            Counter({(each.day, each.kind): each.events for each in tallies}),
+            Counter({(each.day, each.kind): each.answers for each in tallies if each.answers}),
         )
 
 
 def plain(engine, project):
     """The same, from the events themselves, one after the other."""
-    found = Derived({}, set(), set(), Counter())
+    found = Derived({}, {}, set(), set(), set(), Counter(), Counter())
     with reading(engine) as session:
         events = session.scalars(select(Event).where(Event.project == project.number)).all()
     told = {event.message for event in events if event.kind == "message"}
     for event in events:
         at, name = event.occurred_at, event.conversation
-        first, last, touched = found.conversations.get(name, (at, at, 0))
-        found.conversations[name] = (min(first, at), max(last, at), max(touched, event.seq))
+        first, last, touched, kinds = found.conversations.get(name, (at, at, 0, 0))
+        bit = folding.BITS[event.kind]
+        found.conversations[name] = (min(first, at), max(last, at), max(touched, event.seq), kinds | bit)
+        found.placed[name] = sorted([*found.placed.get(name, []), event.seq])
         found.people |= set() if event.user is None else {event.user}
+        found.participants |= set() if event.user is None else {(event.user, name)}
         found.parked |= {event.id} if event.message is not None and event.message not in told else set()
-        found.tallies[event.kind] += 1
+        day = (at - datetime(1970, 1, 1, tzinfo=UTC)).days
+        found.tallies[day, event.kind] += 1
+        found.answers += Counter({(day, event.kind): int(event.fields.get("role") == "assistant")})
     return found
 
 
@@ -77,7 +94,7 @@ ITEMS = st.builds(
         "conversation": f"c{conversation}",
         "message": f"m{conversation}{message}",
         **({"user": user} if user else {}),
-        **({"role": "user", "text": message} if kind == "message" else {}),
+        **({"role": "assistant" if message < "c" else "user", "text": message} if kind == "message" else {}),
         **({"value": 1} if kind == "vote" else {}),
     },
     st.sampled_from(["message", "vote", "copy", "share"]),

@@ -22,6 +22,7 @@ from unspoken.pairs.split import place
 from unspoken.settings import settings
 from unspoken.store import datasets, models, projects, reports
 from unspoken.store.database import reading, transaction
+from unspoken.store.fold import fold
 from unspoken.store.tables import Audit, Dataset, Erasure, Event, Job, Message
 
 SECRET = "5e" * 32
@@ -112,12 +113,15 @@ def whole_disk(home: Path, engine) -> list[Path]:
 def test_a_word_planted_everywhere_is_found_before_the_erasure_and_nowhere_after(engine, home, project_id):
     refresh(engine, project_id)
     assert {job.state for job in work(engine).values()} == {"done"}
+    fold(engine)
     places = {place.split("/")[0] for at in whole_disk(home, engine) for place in traces(WORD, at, engine)}
     assert {"messages.text", "events.fields", "events.arm", "events.session", "events.page", "reports"} <= places
+    assert {"conversations.id", "spans.conversation", "participants.conversation"} <= places
     if engine.dialect.name == "sqlite":
         assert "unspoken.db" in places or "unspoken.db-wal" in places
     hashes = {place for at in whole_disk(home, engine) for place in traces(HASH, at, engine)}
     assert {"labels.user", "unpaired.user", "unpaired.people", "events.user", "messages.user"} <= hashes
+    assert {"people.user", "participants.user"} <= hashes
     assert any(place.startswith("datasets/") for place in hashes)
     assert not any(USER.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
     with reading(engine) as session:

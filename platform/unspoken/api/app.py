@@ -17,6 +17,7 @@ from unspoken.api.description import EVENTS
 from unspoken.api.doors import Doors
 from unspoken.api.edge import Receive, Scope, Send
 from unspoken.api.metrics import Tally
+from unspoken.api.pages.session import Tries
 from unspoken.settings import settings
 from unspoken.store.database import connect
 from unspoken.store.writer import Writer
@@ -30,7 +31,7 @@ events = APIRouter()
 
 
 class Platform(FastAPI):
-    """FastAPI behind the collector: POST /v1/events does not pass through the framework, everything else does."""
+    """FastAPI behind the collector and the proxy: what they take does not pass through the framework."""
 
     collector: collect.Collector
     journal: edge.Journal
@@ -42,7 +43,8 @@ class Platform(FastAPI):
         elif scope["path"] == collect.PATH and scope["method"] == "POST":
             await self.collector(scope, receive, send)
         else:
-            await edge.serve(super().__call__, self.journal, scope, receive, send, path=collect.PATH)
+            chatting = chat.DIRECT.get(scope["path"]) if scope["method"] == "POST" else None
+            await edge.serve(chatting or super().__call__, self.journal, scope, receive, send, path=collect.PATH)
 
 
 def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Platform:
@@ -64,6 +66,7 @@ def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Pl
     state.local = is_loopback(settings().host) if local is None else local
     state.writer = Writer(state.engine)
     state.tally = Tally(lambda: state.writer.depth)
+    state.tries = Tries()
     state.lives, state.lock = 0, threading.Lock()
     app.journal = edge.Journal(state.tally)
     app.collector = collect.Collector(Doors(state.engine), app.journal, lambda: state.writer)

@@ -20,9 +20,9 @@ from unspoken import events
 from unspoken.api import bodies, problems
 from unspoken.api.bodies import Malformed
 from unspoken.api.doors import Door, Doors
-from unspoken.api.edge import Journal, Receive, Scope, Send
+from unspoken.api.edge import OPEN_HEADERS, Journal, Receive, Scope, Send
 from unspoken.api.exchange import Exchange, Headers
-from unspoken.api.heads import HEADERS, Head, json_head
+from unspoken.api.heads import Head, json_head
 from unspoken.api.problems import RefusedEvents, problem_type
 from unspoken.errors import BadEvent, Conflict, MalformedBody, NotSignedIn, Unavailable, UnspokenError
 from unspoken.events import REVEALED, Event
@@ -203,7 +203,7 @@ class Collector:
 def _problem(error: Exception) -> tuple[int, bytes, Head]:
     answer = problems.answer(error, "POST", PATH)
     content = bytes(answer.body)
-    return answer.status_code, content, Head([*HEADERS, *answer.raw_headers], len(content))
+    return answer.status_code, content, Head([*OPEN_HEADERS, *answer.raw_headers], len(content))
 
 
 def _decode(body: bodies.Body) -> tuple[list[Event], Any] | None:

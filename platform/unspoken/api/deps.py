@@ -8,10 +8,11 @@ from sqlalchemy import Engine
 from starlette.datastructures import URL
 
 from unspoken.errors import NotAllowed, NotSignedIn
-from unspoken.store import keys
+from unspoken.store import keys, sessions
 from unspoken.store.database import reading
 from unspoken.store.keys import Principal
 
+COOKIE = "unspoken_session"  # of a browser whose owner signed in; see api/pages/session.py
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -55,10 +56,23 @@ def viewer(request: Request, engine: Database) -> str | None:
 
 
 def page_viewer(request: Request, engine: Database) -> str | None:
-    """As `viewer`, for pages, which elsewhere need an admin key."""
+    """As `viewer`, for pages, which elsewhere need an admin key: in the header, or one that somebody signed in with."""
     if at_this_machine(request) and "authorization" not in request.headers:
         return None
+    if "authorization" not in request.headers and COOKIE in request.cookies:
+        return signed_in(request, engine).project_id
     return _allowed(_principal(request, engine), "admin").project_id
+
+
+def signed_in(request: Request, engine: Database) -> Principal:
+    """Who signed in with this browser. NotSignedIn when nobody did, or when it is over."""
+    note = request.cookies.get(COOKIE)
+    if note is None:
+        raise NotSignedIn("Sign in with an admin key of the project to do this.")
+    with reading(engine) as session:
+        principal = sessions.authenticate(session, note)
+    keys.used(engine, principal)
+    return principal
 
 
 def at_this_machine(request: Request) -> bool:

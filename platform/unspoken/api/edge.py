@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic, perf_counter
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
-
 from unspoken.api.metrics import Tally
 
 Scope = MutableMapping[str, Any]
@@ -22,6 +20,8 @@ ALWAYS = {
 }
 # Of the one route that any page may call: the key says which project it is, and no cookie goes along.
 OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+HEADERS = [(name.lower().encode(), value.encode()) for name, value in ALWAYS.items()]
+OPEN_HEADERS = [*HEADERS, *((name.lower().encode(), value.encode()) for name, value in OPEN.items())]
 LINES_PER_S = 20
 log = logging.getLogger("unspoken.requests")
 
@@ -62,16 +62,15 @@ async def serve(app: App, journal: Journal, scope: Scope, receive: Receive, send
     """One request through `app`; `path` is the one that any page may call."""
     started = perf_counter()
     status = 500  # of an answer that never began
+    ours = OPEN_HEADERS if scope["path"] == path else HEADERS
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in ALWAYS.items():
-                headers.setdefault(name, value)
-            if scope["path"] == path:
-                headers.update(OPEN)
+            said = message.get("headers", ())
+            named = {name.lower() for name, _ in said}
+            message["headers"] = [*said, *(header for header in ours if header[0] not in named)]
         await send(message)
 
     try:

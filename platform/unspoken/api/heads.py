@@ -6,9 +6,7 @@ are, where otherwise every header of every answer is looked through for characte
 
 from functools import lru_cache
 
-from unspoken.api.edge import ALWAYS, OPEN
-
-HEADERS = [(name.lower().encode(), value.encode()) for name, value in (ALWAYS | OPEN).items()]
+from unspoken.api.edge import OPEN_HEADERS
 
 
 class Head(list[tuple[bytes, bytes]]):
@@ -26,4 +24,4 @@ class Head(list[tuple[bytes, bytes]]):
 @lru_cache(maxsize=256)
 def json_head(length: int) -> Head:
     """The headers of a JSON answer of the open route."""
-    return Head([*HEADERS, (b"content-type", b"application/json")], length)
+    return Head([*OPEN_HEADERS, (b"content-type", b"application/json")], length)

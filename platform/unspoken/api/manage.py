@@ -1,5 +1,6 @@
 """What came in, jobs, models and reports as JSON; and asking for jobs."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -7,15 +8,16 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 import unspoken
 from unspoken import jobs
 from unspoken.api import bodies
-from unspoken.api.deps import Database, Holder, Viewer
+from unspoken.api.deps import Admin, Database, Holder, Viewer
 from unspoken.errors import BadInput, NotFound
 from unspoken.events.plain import flaw
-from unspoken.store import models, overview, reports
+from unspoken.store import audit, models, overview, promotions, reports
 from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Base, Job, Report
 
@@ -58,7 +60,7 @@ def list_jobs(
 def one_job(engine: Database, only: Viewer, job_id: str) -> dict[str, Any]:
     """State, progress (0 … 1), and the error or the result."""
     with reading(engine) as session:
-        return _row(_one(session, Job, job_id, only))
+        return _row(_one(session, Job, job_id, None if only is None else [only]))
 
 
 @router.post("/v1/jobs", status_code=202)
@@ -95,8 +97,28 @@ def _fits(key: str, value: object) -> bool:
 def list_models(engine: Database, only: Viewer) -> dict[str, list[dict[str, Any]]]:
     """Every reward model, newest first within its project."""
     with reading(engine) as session:
-        found = [model for each in overview.overviews(session, only) for model in models.listed(session, each.id)]
-        return {"models": [_row(model) for model in found]}
+        shown = overview.overviews(session, only)
+        found = [model for each in shown for model in models.listed(session, each.id)]
+        in_force = {model for each in shown for model in promotions.promoted(session, each.id).values()}
+        return {"models": [{**_row(model), "promoted": model.id in in_force} for model in found]}
+
+
+@router.post("/v1/models/{model_id}/promote")
+def promote_model(engine: Database, admin: Admin, model_id: str) -> dict[str, Any]:
+    """Puts a model in force for its family; a withdrawn one cannot be (409)."""
+    with transaction(engine) as session:
+        actor = audit.by_key(admin.key_id)
+        model = promotions.promote(session, admin.project_id, model_id, actor=actor)
+        return {**_row(model), "promoted": True}
+
+
+@router.post("/v1/models/{family}/rollback")
+def roll_back_model(engine: Database, admin: Admin, family: str) -> dict[str, Any]:
+    """Puts the model in force that was so before, and was not withdrawn; 409 when there is none."""
+    with transaction(engine) as session:
+        actor = audit.by_key(admin.key_id)
+        model = promotions.roll_back(session, admin.project_id, family, actor=actor)
+        return {**_row(model), "promoted": True}
 
 
 @router.get("/v1/reports")
@@ -110,8 +132,13 @@ def list_reports(engine: Database, only: Viewer) -> dict[str, list[dict[str, Any
 @router.get("/v1/reports/{report_id}/page")
 def report_page(engine: Database, only: Viewer, report_id: str) -> HTMLResponse:
     """The report itself, one self-contained page in which no script may run."""
+    return report_document(engine, report_id, None if only is None else [only])
+
+
+def report_document(engine: Engine, report_id: str, projects: Collection[str] | None) -> HTMLResponse:
+    """The page of a report of one of these projects, or of any. NotFound."""
     with reading(engine) as session:
-        report = _one(session, Report, report_id, only)
+        report = _one(session, Report, report_id, projects)
     if report.withdrawn_at is not None:
         raise NotFound(f"Report {report_id} was withdrawn, because a user in it was erased; a new one is being made.")
     page = Path(report.folder) / "index.html"
@@ -120,9 +147,9 @@ def report_page(engine: Database, only: Viewer, report_id: str) -> HTMLResponse:
     return HTMLResponse(page.read_bytes(), headers={"Content-Security-Policy": REPORT_POLICY})
 
 
-def _one(session: Session, table: type[Row], key: str, only: str | None) -> Row:
+def _one(session: Session, table: type[Row], key: str, projects: Collection[str] | None) -> Row:
     row = None if flaw(key) else session.get(table, key)
-    if row is None or (only is not None and row.project_id != only):
+    if row is None or (projects is not None and row.project_id not in projects):
         raise NotFound(f"There is no {table.__name__.lower()} with the id {key[:64]!r}.")
     return row
 

@@ -27,9 +27,9 @@ router = APIRouter()
 def export(engine: Database, principal: Admin, user: str) -> StreamingResponse:
     """Everything the project holds of a user, one JSON object a line (JSONL); the last line counts the others."""
     with transaction(engine) as session:
-        hashed = _hashed(projects.get(session, principal.project_id).user_secret, user)
+        hashed = hashed_in(projects.get(session, principal.project_id).user_secret, user)
         audit.write(session, principal.project_id, audit.by_key(principal.key_id), "user.exported", hashed)
-    lines = _lines(engine, principal.project_id, hashed)
+    lines = lines_of(engine, principal.project_id, hashed)
     whole = chain([next(lines)], lines)  # a database that is away says so before the answer begins
     return StreamingResponse(whole, media_type="application/jsonl")
 
@@ -38,19 +38,21 @@ def export(engine: Database, principal: Admin, user: str) -> StreamingResponse:
 def erase(engine: Database, principal: Admin, user: str) -> JSONResponse:
     """Erases a user everywhere. From the answer on their events from before are refused; the job does the rest."""
     with transaction(engine) as session:
-        hashed = _hashed(projects.get(session, principal.project_id).user_secret, user)
+        hashed = hashed_in(projects.get(session, principal.project_id).user_secret, user)
         erasure, job = erasing.ask(session, principal.project_id, hashed, audit.by_key(principal.key_id))
         said: dict[str, Any] = {"erasure": erasure.seq, "job": job}
     return JSONResponse(said, 202, {"Location": f"/v1/jobs/{job}"})
 
 
-def _hashed(secret: str, user: str) -> str:
+def hashed_in(secret: str, user: str) -> str:
+    """What stands for a user of the project with that secret. BadInput."""
     if not 1 <= len(user) <= LONGEST:
         raise BadInput(f"A user's id has 1 to {LONGEST} characters: /v1/users/ann, say; this one has {len(user)}.")
     return hash_user(secret, user)
 
 
-def _lines(engine: Engine, project_id: str, hashed: str) -> Iterator[bytes]:
+def lines_of(engine: Engine, project_id: str, hashed: str) -> Iterator[bytes]:
+    """Everything the project holds of them, as JSONL."""
     with reading(engine) as session:
         for line in portability.lines(session, project_id, hashed):
             yield msgspec.json.encode(line) + b"\n"

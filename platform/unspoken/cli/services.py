@@ -120,6 +120,32 @@ def worker(
     os.execv(sys.executable, celery)  # in this process's place, so that signals reach it
 
 
+def upstream(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8090,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="A listening socket that was handed down.")] = None,
+) -> None:
+    """The small local model behind /chat, as an OpenAI-compatible server for this machine alone.
+
+    Example: `unspoken upstream`, then UNSPOKEN_UPSTREAM_URL=http://127.0.0.1:8090/v1 for `unspoken serve`; `unspoken
+    up` does both by itself. With UNSPOKEN_UPSTREAM_KEY set, only who sends that key is answered.
+    """
+    from unspoken import logs
+    from unspoken import up as everything
+    from unspoken.upstream import model, server
+
+    chosen = settings()
+    logs.configure(chosen.log_format)
+    if not model.installed():
+        raise Unavailable(f"The local model is not installed. {model.HOW}")
+    small = model.Model(chosen.threads)
+    if fd is not None:
+        server.run(small, chosen.upstream_key, socket.socket(fileno=fd))
+        return
+    with everything.listening(chosen.model_copy(update={"host": "127.0.0.1", "port": port})) as door:
+        typer.echo(f"listening on http://127.0.0.1:{door.getsockname()[1]}/v1")
+        server.run(small, chosen.upstream_key, door)
+
+
 def migrate(
     direction: Annotated[Direction, typer.Argument(help="up, down, or current: where they are.")] = Direction.up,
     to: Annotated[str | None, typer.Option(help="A revision; `base` is none at all. Down needs one.")] = None,

@@ -94,9 +94,9 @@ class Recorder(Generic[R]):
 
     def heartbeat(
         self, *, message: str, seen_chars: int | None = None, total_chars: int | None = None,
-        **envelope: Unpack[Envelope],
+        phase: Literal["streaming", "reading", "composing"] | None = None, **envelope: Unpack[Envelope],
     ) -> R:  # fmt: skip
-        """The exposure is still open."""
+        """The exposure is still open. `phase` becomes that of the close, if nothing more is heard."""
         return self._take("heartbeat", locals())
 
     def view(

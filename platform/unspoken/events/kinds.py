@@ -213,9 +213,11 @@ class Expose(About, frozen=True):
 
 
 class Heartbeat(Seen, frozen=True):
-    """The exposure is still open."""
+    """The exposure is still open. Its phase becomes that of the close, if nothing more is heard."""
 
     kind: ClassVar[Literal["heartbeat"]] = "heartbeat"
+
+    phase: AnyPhase | None = None
 
 
 class View(Seen, frozen=True):

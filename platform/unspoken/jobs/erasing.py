@@ -38,6 +38,11 @@ def enqueue(session: Session, erasure: Erasure) -> str:
     )
 
 
+def job_of(session: Session, erasure: int) -> str | None:
+    """The id of the job that is at work on the erasure of that number, or waits to be."""
+    return session.scalar(select(Job.id).where(Job.dedupe == f"{steps.JOB}:{erasure}"))
+
+
 def enqueue_forgotten(session: Session) -> int:
     """Queues what nobody is at work on (its job failed, or `unspoken erase` was killed); how many."""
     forgotten = 0

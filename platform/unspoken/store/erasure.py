@@ -19,13 +19,12 @@ from unspoken.errors import NotFound, Unavailable
 from unspoken.store import audit, people, retention
 from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
-from unspoken.store.fold import untally
+from unspoken.store.fold import refold, untally
 from unspoken.store.horizon import below, stream
 from unspoken.store.ingest import exclude
 from unspoken.store.tables import (
     Audit,
     Base,
-    Conversation,
     Dataset,
     Erasure,
     EvaluationSet,
@@ -34,7 +33,9 @@ from unspoken.store.tables import (
     Message,
     Model,
     Parked,
+    Participant,
     Person,
+    Project,
     Quarantine,
     Report,
 )
@@ -68,6 +69,12 @@ def unfinished(session: Session, project_id: str | None = None) -> list[Erasure]
     wanted = select(Erasure).where(Erasure.finished_at.is_(None)).order_by(Erasure.seq)
     if project_id is not None:
         wanted = wanted.where(Erasure.project_id == project_id)
+    return list(session.scalars(wanted))
+
+
+def listed(session: Session, project_id: str, limit: int = 200) -> list[Erasure]:
+    """A project's erasures, newest first."""
+    wanted = select(Erasure).where(Erasure.project_id == project_id).order_by(Erasure.seq.desc()).limit(limit)
     return list(session.scalars(wanted))
 
 
@@ -194,6 +201,7 @@ def _without_conversation(session: Session, erasure: Erasure) -> Counts:
         _delete(session, counts, table, people.derived_of(table, project, user, ()))
     _delete(session, counts, Quarantine, (Quarantine.project_id == project) & (Quarantine.user == user))
     _delete(session, counts, Person, (Person.project_id == project) & (Person.user == user))
+    session.execute(delete(Participant).where(Participant.project_id == project, Participant.user == user))
     return counts
 
 
@@ -212,8 +220,8 @@ def _without_parts(session: Session, erasure: Erasure, parts: Sequence[people.Pa
     theirs = {message for part in parts for message in part.messages}
     for some in people.chunks(theirs):
         _delete(session, counts, Message, (Message.project_id == project) & Message.id.in_(some))
-    whole = [part.conversation for part in parts if part.whole]
-    _delete(session, counts, Conversation, (Conversation.project_id == project) & Conversation.id.in_(whole))
+    number = session.scalar(select(Project.number).where(Project.id == project)) or 0
+    _add(counts, {"conversations": refold(session, number, {part.conversation: [user] for part in parts})})
     _out_of_evaluation_sets(session, project, theirs)
     return counts
 

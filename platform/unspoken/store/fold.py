@@ -1,4 +1,5 @@
-"""What is derived from events, brought up to the horizon: conversations, people, tallies, and who waits for a message.
+"""What is derived from events, brought up to the horizon: conversations and where their events lie, people, tallies by
+day, and who waits for a message.
 
 None of it is written when events come in: each of these rows would be looked up in an index as large as the table, for
 every event. Here one step takes some thousand events at once, in the order in which they were stored, in one short
@@ -10,22 +11,61 @@ releases it.
 """
 
 import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, func, select, text, true, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Engine,
+    case,
+    cast,
+    delete,
+    distinct,
+    exists,
+    func,
+    select,
+    text,
+    true,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
+from unspoken.store import spans
 from unspoken.store.database import transaction
 from unspoken.store.dialects import insert, insert_or_skip, on_postgresql
 from unspoken.store.horizon import between, horizon, stream
-from unspoken.store.tables import Conversation, Event, Message, Parked, Person, Tally, Watermark
+from unspoken.store.tables import (
+    Conversation,
+    Event,
+    Message,
+    Parked,
+    Participant,
+    Person,
+    Span,
+    Tally,
+    Watermark,
+)
 
 NAME = "fold"
 LOCK = 0x756E73706F6B6570  # the advisory lock of whoever folds on PostgreSQL
 # In one step: some 10 ms of SQLite's write lock; on PostgreSQL nobody waits for it, and a transaction holds up to
 # some thousand events.
 STEP = {"seq": 2_000, "transaction": 1_000}
-DERIVED = (Conversation, Person, Parked, Tally)
+BLOCK = 500  # numbers of events that one span reaches over at most
+DAY = 86_400_000_000  # microseconds
+# What Conversation.kinds says: a bit for each kind, for ever the same, so a new kind goes to the end.
+BITS = {
+    kind: 1 << place
+    for place, kind in enumerate(
+        (
+            "message", "vote", "rating", "choice", "solicit", "expose", "heartbeat", "view", "regenerate", "stop",
+            "close", "hide", "return", "disconnect", "pause", "copy", "select", "edit", "share",
+        )
+    )
+}  # fmt: skip
+DERIVED = (Conversation, Span, Participant, Person, Parked, Tally)
 
 
 def fold(engine: Engine, share: float = 1.0) -> int:
@@ -65,12 +105,41 @@ def waiting(session: Session, project_id: str) -> int:
 def untally(session: Session, events: ColumnElement[bool]) -> None:
     """Take events out of the tallies: in the transaction that removes them, and before it does."""
     _take_turns(session)
-    folded = (events, ~unfolded(session))
-    counted = select(Event.project, Event.kind, func.count()).where(*folded).group_by(Event.project, Event.kind)
-    for project, kind, number in session.execute(counted).all():
-        tally = session.get(Tally, (project, kind), populate_existing=True)
-        if tally is not None:
-            tally.events -= number
+    for row in session.execute(_counted(events, ~unfolded(session))).all():
+        tally = session.get(Tally, (row.project, row.day, row.kind), populate_existing=True)
+        if tally is None:
+            continue
+        tally.events -= row.events
+        tally.answers -= row.answers
+        if tally.events <= 0:  # a count of nothing would still say that there was something
+            session.delete(tally)
+    session.flush()
+
+
+def refold(session: Session, project: int, conversations: Mapping[str, Collection[str]]) -> int:
+    """Makes anew what is derived of conversations some of whose events were removed; how many are left without any.
+
+    With each come the users (hashes) whose events were among those.
+    """
+    _take_turns(session)
+    settled = ~unfolded(session)
+    without = 0
+    for name, gone in conversations.items():
+        pieces = [[*piece, settled] for piece in spans.folded(session, project, [name])]
+        removed: Any = session.execute(
+            delete(Conversation).where(Conversation.project == project, Conversation.id == name)
+        )
+        session.execute(delete(Span).where(Span.project == project, Span.conversation == name))
+        left: set[str | None] = set()
+        for piece in pieces:
+            left.update(session.scalars(select(Event.user).where(*piece).distinct()))
+            _conversations(session, piece)
+            _spans(session, piece)
+        without += 0 if left else removed.rowcount
+        left_it = Participant.user.in_(set(gone) - left)
+        mine = (Participant.project == project, Participant.conversation == name, left_it)
+        session.execute(delete(Participant).where(*mine))
+    return without
 
 
 def _step(session: Session) -> tuple[int, bool]:
@@ -88,6 +157,7 @@ def _step(session: Session) -> tuple[int, bool]:
     number = _tally(session, within)
     if number:
         _conversations(session, within)
+        _spans(session, within)
         _people(session, within)
         _park(session, within)
     else:
@@ -114,41 +184,58 @@ def _watermark(session: Session) -> dict[str, Any] | None:
     return session.scalar(select(Watermark.horizon).where(Watermark.name == NAME))
 
 
-def _tally(session: Session, within: list[ColumnElement[bool]]) -> int:
-    """Count the events by kind; how many there are."""
-    counted = (
-        select(Event.project, Event.kind, func.count(), func.max(Event.received_at))
-        .where(*within)
-        .group_by(Event.project, Event.kind)
+def _counted(*which: ColumnElement[bool]) -> Any:
+    """Events by project, day and kind, the answers among them, and when the last was received."""
+    day = (type_coerce(Event.occurred_at, BigInteger) // DAY).label("day")
+    answer = case(((Event.kind == "message") & (Event.fields["role"].as_string() == "assistant"), 1), else_=0)
+    key = (Event.project, day, Event.kind)
+    return (
+        select(
+            *key,
+            func.count().label("events"),
+            func.sum(answer).label("answers"),
+            func.max(Event.received_at).label("last_received_at"),
+        )
+        .where(*which)
+        .group_by(*key)
+        .order_by(*key)
     )
-    rows = session.execute(counted).all()
+
+
+def _tally(session: Session, within: list[ColumnElement[bool]]) -> int:
+    """Count the events by day and kind; how many there are."""
+    rows = session.execute(_counted(*within)).mappings().all()
     if not rows:
         return 0
     adding = insert(session, Tally)
     _, greatest = _extremes(session)
     session.execute(
         adding.on_conflict_do_update(
-            index_elements=["project", "kind"],
+            index_elements=["project", "day", "kind"],
             set_={
                 "events": Tally.events + adding.excluded.events,
+                "answers": Tally.answers + adding.excluded.answers,
                 "last_received_at": greatest(Tally.last_received_at, adding.excluded.last_received_at),
             },
         ),
-        [dict(zip(("project", "kind", "events", "last_received_at"), row, strict=True)) for row in rows],
+        [dict(row) for row in rows],
     )
-    return sum(number for *_, number, _ in rows)
+    return sum(row["events"] for row in rows)
 
 
 def _conversations(session: Session, within: list[ColumnElement[bool]]) -> None:
     """Widen each conversation to its events, and mark it as touched by the last of them."""
     at, seq = Event.occurred_at, Event.seq
-    spans = (
-        select(Event.project, Event.conversation, func.min(at), func.max(at), func.max(seq))
+    # The sum of different bits is all of them; PostgreSQL gives it as a decimal.
+    kinds = cast(func.sum(distinct(case(BITS, value=Event.kind))), BigInteger)
+    found = (
+        select(Event.project, Event.conversation, func.min(at), func.max(at), func.max(seq), kinds)
         .where(*within)
         .group_by(Event.project, Event.conversation)
         .order_by(Event.project, Event.conversation)
     )
-    adding = insert(session, Conversation).from_select(["project", "id", "first_at", "last_at", "touched"], spans)
+    columns = ["project", "id", "first_at", "last_at", "touched", "kinds"]
+    adding = insert(session, Conversation).from_select(columns, found)
     least, greatest = _extremes(session)
     given = adding.excluded
     session.execute(
@@ -158,19 +245,36 @@ def _conversations(session: Session, within: list[ColumnElement[bool]]) -> None:
                 "first_at": least(Conversation.first_at, given.first_at),
                 "last_at": greatest(Conversation.last_at, given.last_at),
                 "touched": greatest(Conversation.touched, given.touched),
+                "kinds": Conversation.kinds.op("|")(given.kinds),
             },
         )
     )
 
 
-def _people(session: Session, within: list[ColumnElement[bool]]) -> None:
-    users = (
-        select(Event.project, Event.user)
-        .where(*within, Event.user.is_not(None))
-        .distinct()
-        .order_by(Event.project, Event.user)
+def _spans(session: Session, within: list[ColumnElement[bool]]) -> None:
+    """Note where the events of each conversation lie, block by block."""
+    block = Event.seq // BLOCK
+    found = (
+        select(Event.project, Event.conversation, func.min(Event.seq), func.max(Event.seq))
+        .where(*within)
+        .group_by(Event.project, Event.conversation, block)
+        .order_by(Event.project, Event.conversation, block)
     )
+    columns = ["project", "conversation", "first_seq", "last_seq"]
+    adding = insert(session, Span).from_select(columns, found)
+    _, greatest = _extremes(session)
+    longer = {"last_seq": greatest(Span.last_seq, adding.excluded.last_seq)}
+    session.execute(adding.on_conflict_do_update(index_elements=["project", "conversation", "first_seq"], set_=longer))
+
+
+def _people(session: Session, within: list[ColumnElement[bool]]) -> None:
+    """Who there is, and in which conversations."""
+    of = [*within, Event.user.is_not(None)]
+    users = select(Event.project, Event.user).where(*of).distinct().order_by(Event.project, Event.user)
     session.execute(insert_or_skip(session, Person).from_select(["project", "user"], users))
+    who = select(Event.project, Event.user, Event.conversation).where(*of).distinct()
+    placed = who.order_by(Event.project, Event.user, Event.conversation)
+    session.execute(insert_or_skip(session, Participant).from_select(["project", "user", "conversation"], placed))
 
 
 def _park(session: Session, within: list[ColumnElement[bool]]) -> None:

@@ -122,7 +122,7 @@ def authenticate(session: Session, plaintext: str) -> Principal:
     """Whose key or message token this is; NotSignedIn for one that is unknown, revoked, or past its time."""
     if plaintext.startswith(tokens.PREFIX):
         return _holder(session, plaintext)
-    digest = _digest(plaintext)
+    digest = digest_of(plaintext)
     key = session.scalar(select(Key).where(Key.digest == digest))
     if key is None or not hmac.compare_digest(key.digest, digest):
         raise NotSignedIn(_UNKNOWN)
@@ -180,7 +180,7 @@ def _holder(session: Session, plaintext: str) -> Principal:
 
 def _add(session: Session, key: Key) -> tuple[Key, str]:
     plaintext = f"uns_{key.role}_{secrets.token_urlsafe(24)}"
-    key.digest, key.hint = _digest(plaintext), plaintext[-4:]
+    key.digest, key.hint = digest_of(plaintext), plaintext[-4:]
     session.add(key)
     session.flush()
     return key, plaintext
@@ -213,5 +213,6 @@ def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _digest(plaintext: str) -> str:
+def digest_of(plaintext: str) -> str:
+    """What is stored of a key."""
     return hashlib.sha256(plaintext.encode("utf-8", "surrogatepass")).hexdigest()

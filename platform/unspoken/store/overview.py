@@ -73,12 +73,13 @@ def _overview(session: Session, project: Project) -> Overview:
 
 def _kinds(session: Session, project: int, since: list[ColumnElement[bool]]) -> tuple[dict[str, int], datetime | None]:
     """Events by kind, the most frequent first, and when the last of them was received."""
-    folded = select(Tally.kind, Tally.events, Tally.last_received_at).where(Tally.project == project)
+    days = (func.sum(Tally.events), func.max(Tally.last_received_at))
+    folded = select(Tally.kind, *days).where(Tally.project == project).group_by(Tally.kind)
     come = select(Event.kind, func.count(), func.max(Event.received_at)).where(*since).group_by(Event.kind)
     found = [*session.execute(folded), *session.execute(come)]
     kinds: Counter[str] = Counter()
     for kind, number, _ in found:
-        kinds[kind] += number
+        kinds[kind] += int(number)  # PostgreSQL sums to a decimal
     order = sorted(((kind, number) for kind, number in kinds.items() if number), key=lambda each: (-each[1], each[0]))
     return dict(order), max((at for *_, at in found), default=None)
 

@@ -5,23 +5,34 @@ message go too; the dataset that held them stays, and so do models: growing old 
 withdraws all that was made before the last removal, because who was in it cannot be told any more.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, delete, select, true
+from sqlalchemy import ColumnElement, CursorResult, Engine, delete, exists, select, true
 from sqlalchemy.orm import Session
 
 from unspoken.store import audit, people, projects
 from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
-from unspoken.store.fold import untally
+from unspoken.store.fold import refold, untally
 from unspoken.store.horizon import stream
-from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Person, Project
+from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Participant, Person, Project, Span
 
 ROWS = 2_000  # events in one transaction: some 20 ms of SQLite's write lock
 ACTOR = "retention"
 EXPIRED = "events.expired"  # in the audit
+FEW = 20  # conversations in one transaction
 Counts = dict[str, int]
+
+
+@dataclass
+class Gone:
+    """Whose events went; and whose went of conversations that were not over with them."""
+
+    users: set[str] = field(default_factory=set)
+    conversations: dict[str, set[str]] = field(default_factory=dict)
 
 
 def due(session: Session) -> list[tuple[str, int]]:
@@ -34,24 +45,21 @@ def expire(engine: Engine, project_id: str, days: int, at: datetime | None = Non
     """What was removed, by kind; an audit row says so where it is anything. `at` is the present moment."""
     before = (at or now()) - timedelta(days=days)
     counts: Counts = {}
-    users: set[str] = set()
-    while _some(engine, project_id, before, counts, users):
+    gone = Gone()
+    while _some(engine, project_id, before, counts, gone):
         pass
     if counts:
-        _without_events(engine, project_id, users, counts)
+        _without_events(engine, project_id, gone, counts)
         with transaction(engine) as session:
             details = {"before": before.isoformat(timespec="seconds"), **counts}
             audit.write(session, project_id, ACTOR, EXPIRED, project_id, details)
     return counts
 
 
-def _some(engine: Engine, project_id: str, before: datetime, counts: Counts, users: set[str]) -> bool:
-    """One transaction's worth; whether there may be more. Numbers are given in the order of arrival, give or take.
-
-    `users` gets whose events went.
-    """
+def _some(engine: Engine, project_id: str, before: datetime, counts: Counts, gone: Gone) -> bool:
+    """One transaction's worth; whether there may be more. Numbers are given in the order of arrival, give or take."""
     first = (
-        select(Event.seq, Event.id, Event.kind, Event.message, Event.user, Event.received_at)
+        select(Event.seq, Event.id, Event.kind, Event.conversation, Event.message, Event.user, Event.received_at)
         .where(stream(project_id))
         .order_by(Event.seq)
         .limit(ROWS)
@@ -71,23 +79,50 @@ def _some(engine: Engine, project_id: str, before: datetime, counts: Counts, use
             _count(session, counts, Message, (Message.project_id == project_id) & Message.id.in_(messages))
             for table in people.DERIVED if messages else ():
                 _count(session, counts, table, people.derived_from(table, project_id, messages))
-    users.update(row.user for row in rows if row.user is not None)
+    gone.users.update(row.user for row in rows if row.user is not None)
+    _go_on(engine, project_id, rows, gone)
     return len(rows) == ROWS
 
 
-def _without_events(engine: Engine, project_id: str, users: set[str], counts: Counts) -> None:
-    """Conversations whose last event is gone, and of the users those who have no event any more."""
+def _go_on(engine: Engine, project_id: str, rows: Sequence[Any], gone: Gone) -> None:
+    """Note which conversations of removed rows have later events."""
+    users: dict[str, set[str]] = {}
+    for row in rows:
+        users.setdefault(row.conversation, set()).update(() if row.user is None else (row.user,))
+    later = (Conversation.project_id == project_id, Conversation.touched > rows[-1].seq)
+    with reading(engine) as session:
+        for some in people.chunks(users):
+            for name in session.scalars(select(Conversation.id).where(*later, Conversation.id.in_(some))):
+                gone.conversations.setdefault(name, set()).update(users[name])
+
+
+def _without_events(engine: Engine, project_id: str, gone: Gone, counts: Counts) -> None:
+    """Of these conversations what is left, and of the users those who have no event any more."""
     of_project = stream(project_id)
     with reading(engine) as session:
+        number = session.scalar(select(Project.number).where(Project.id == project_id)) or 0
         oldest = session.scalar(select(Event.seq).where(of_project).order_by(Event.seq).limit(1))
         there = select(Event.user).where(of_project, Event.user.is_not(None)).distinct()
-        gone = users.difference(session.scalars(there, execution_options={"yield_per": ROWS}))
-    with transaction(engine) as session:
-        over = Conversation.touched < oldest if oldest is not None else true()
-        _count(session, counts, Conversation, (Conversation.project_id == project_id) & over)
-    for some in people.chunks(sorted(gone)):
+        users = gone.users.difference(session.scalars(there, execution_options={"yield_per": ROWS}))
+    over = (Conversation.project == number, Conversation.touched < oldest if oldest is not None else true())
+    while True:
         with transaction(engine) as session:
-            _count(session, counts, Person, (Person.project_id == project_id) & Person.user.in_(some))
+            ended = session.scalars(select(Conversation.id).where(*over).limit(people.NAMES)).all()
+            _count(session, counts, Conversation, (Conversation.project == number) & Conversation.id.in_(ended))
+            session.execute(delete(Span).where(Span.project == number, Span.conversation.in_(ended)))
+        if not ended:
+            break
+    for few in people.chunks(sorted(gone.conversations.items()), FEW):
+        with transaction(engine) as session:
+            refold(session, number, dict(few))
+    for some in people.chunks(sorted(users)):
+        with transaction(engine) as session:
+            _count(session, counts, Person, (Person.project == number) & Person.user.in_(some))
+    for some in people.chunks(sorted(gone.users)):
+        with transaction(engine) as session:
+            goes_on = exists().where(Conversation.project == number, Conversation.id == Participant.conversation)
+            theirs = (Participant.project == number, Participant.user.in_(some))
+            session.execute(delete(Participant).where(*theirs, ~goes_on))
 
 
 def _count(session: Session, counts: Counts, table: type[Base], which: ColumnElement[bool]) -> None:

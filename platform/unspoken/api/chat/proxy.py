@@ -60,9 +60,11 @@ class Proxy:
             departed=self._departed,
         )
         self.kept.start(generation)
-        generation.whole = self._spawn(self._run(generation, list(headers)))
+        # First of the two: what follows it to the upstream is what the client waits for.
+        generation.reading = asyncio.create_task(self._read(generation, list(headers)))
+        generation.whole = self._spawn(self._run(generation, generation.reading))
         try:
-            return generation, await asyncio.shield(generation.begun)
+            return generation, await generation.begun
         except NotSignedIn:
             self.doors.forget(door)
             raise
@@ -77,9 +79,8 @@ class Proxy:
             task.cancel()
         await self.upstream.close()
 
-    async def _run(self, generation: Generation, headers: Headers) -> None:
+    async def _run(self, generation: Generation, task: "asyncio.Task[None]") -> None:
         """One generation from its request to its last commit."""
-        task = generation.reading = asyncio.create_task(self._read(generation, headers))
         await asyncio.wait({task})
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, UnspokenError):
@@ -94,15 +95,13 @@ class Proxy:
 
     async def _read(self, generation: Generation, headers: Headers) -> None:
         """Asks the upstream, and places the request in its conversation while the upstream thinks."""
-        # The request is on its way before the first wait in there, so before the placing begins: a thread at the
+        # The request is on its way before the first wait in `open`, so before the placing begins: a thread at the
         # database would hold it up by milliseconds, because it gives the interpreter back only now and then.
-        opening = asyncio.create_task(self.upstream.open("POST", PATH, headers, generation.asked.body))
         placing = asyncio.create_task(self._place(generation))
         try:
-            response = await opening
+            response = await self.upstream.open("POST", PATH, headers, generation.asked.body)
         except BaseException:
-            opening.cancel()
-            await asyncio.wait({opening, placing})
+            await asyncio.wait({placing})
             if not placing.cancelled():
                 placing.exception()  # what the upstream said is the better sentence
             raise
@@ -114,12 +113,12 @@ class Proxy:
         returned = upstream.returned(response.headers)
         if response.status == 200 and upstream.media(response.headers) == b"text/event-stream":
             generation.streamed, generation.place = True, place
-            generation.begun.set_result(Head(200, returned))
+            generation.begin(Head(200, returned))
             await self._follow(generation, response)
             return
         head = Head(response.status, returned, await upstream.whole(response, MOST_BYTES))
         if response.status != 200:
-            generation.begun.set_result(head)
+            generation.begin(head)
             return
         generation.head, generation.place = head, place
         generation.answers.take_whole(head.body or b"")
@@ -170,7 +169,7 @@ class Proxy:
     def _end(self, generation: Generation, error: BaseException | None) -> None:
         if generation.head is not None and not generation.begun.done():
             if error is None:
-                generation.begun.set_result(generation.head)
+                generation.begin(generation.head)
             generation.end()
             return
         if generation.stopped == "stopped":

@@ -15,10 +15,14 @@ BATCH = 64  # chunks that are sent as one
 class Relay(Response):
     """Server-sent events of a generation from `position` on; `numbered` adds an `id:` line to each chunk.
 
+    `noted`: who leaves early is recorded; not where they did not agree to that.
+
     The reader's end is watched beside the sending, not polled: whoever polls loses the race for the receive channel.
     """
 
-    def __init__(self, generation: Generation, head: Head, *, position: int = 0, numbered: bool = False) -> None:
+    def __init__(
+        self, generation: Generation, head: Head, *, position: int = 0, numbered: bool = False, noted: bool = True
+    ) -> None:
         self.status_code = head.status
         self.raw_headers = head.headers
         self.background = None
@@ -26,6 +30,7 @@ class Relay(Response):
         self._body = head.body
         self._position = position
         self._numbered = numbered
+        self._noted = noted
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
         """ASGI."""
@@ -40,7 +45,7 @@ class Relay(Response):
             pass  # some servers say so in this way
         finally:
             gone.cancel()
-            if not over:
+            if not over and self._noted:
                 generation.left(self._position)
 
     async def _sent(self, send: Any, gone: "asyncio.Future[None]") -> bool:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
-from unspoken.api import bodies
+from unspoken.api import bodies, problems
 from unspoken.api.chat import asking, upstream
 from unspoken.api.chat.generation import Generation, Head
 from unspoken.api.chat.proxy import MOST_BYTES, PATH, Proxy
@@ -70,25 +70,33 @@ router = APIRouter(lifespan=_living)
 
 
 class _Chat:
-    """ASGI: the one route whose milliseconds count, past the framework; `complete` stands for it in the OpenAPI."""
+    """ASGI: the one route whose milliseconds count, before the framework, whose way to a route takes half of one.
+
+    `complete` stands for it in the OpenAPI document.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self  # as the framework does, for the log and the counts
-        answer = await complete(Request(scope, receive, send))
+        answer: Response
+        try:
+            answer = await complete(Request(scope, receive, send))
+        except Exception as error:
+            answer = problems.answer(error, scope["method"], self.path, self.path)
         await answer(scope, receive, send)
 
 
-for base in ("/v1", "/openai/v1"):
-    router.routes.append(Route(base + PATH, _Chat(base + PATH), methods=["POST"], name="chat", include_in_schema=False))
+DIRECT = {base + PATH: _Chat(base + PATH) for base in ("/v1", "/openai/v1")}  # each takes the POSTs of its path
+for path, chat in DIRECT.items():
+    router.routes.append(Route(path, chat, methods=["POST"], name="chat", include_in_schema=False))  # where mounted
 
 
 @router.post("/v1" + PATH, response_class=Response, openapi_extra=ASKED)
 async def complete(request: Request) -> Response:
     """Passes a chat on to the upstream, streamed or not, and stores what was said. Takes a secret key."""
-    proxy = _proxy(request)
+    proxy = proxy_of(request)
     headers = dict(request.scope["headers"])
     door = await _door(proxy, headers)
     body = await bodies.read(request)
@@ -110,13 +118,13 @@ async def resume(
 
     Later, or after a restart, all of it comes as one chunk, and X-Unspoken-Whole says so.
     """
-    proxy = _proxy(request)
+    proxy = proxy_of(request)
     door = await _door(proxy, dict(request.scope["headers"]), anew=True)
     if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10:
         after = int(last_event_id)
     generation = proxy.kept.find(door.project.id, message)
     if generation is None or not generation.streamed:
-        return await run_in_threadpool(_stored, proxy, door, message)
+        return await run_in_threadpool(stored, proxy, door, message)
     head = Head(200, [EVENT_STREAM, *_names(generation, door)])
     position = generation.after(after)
     if generation.ended and position:  # also to one who has it all: a stream without its end looks broken
@@ -128,7 +136,7 @@ async def resume(
 @router.delete("/v1" + PATH + "/{message}")
 async def stop(request: Request, message: str) -> JSONResponse:
     """Stops an answer that is being generated; what there is of it is stored, finish `stopped`. Twice is once."""
-    proxy = _proxy(request)
+    proxy = proxy_of(request)
     door = await _door(proxy, dict(request.scope["headers"]), anew=True)
     generation = proxy.kept.find(door.project.id, message)
     if generation is None:
@@ -143,7 +151,7 @@ async def stop(request: Request, message: str) -> JSONResponse:
 @router.get("/openai/v1/models", response_class=Response)
 async def models(request: Request) -> Response:
     """The models of the upstream, as it lists them."""
-    proxy = _proxy(request)
+    proxy = proxy_of(request)
     await _door(proxy, dict(request.scope["headers"]), anew=True)
     answer = await proxy.upstream.open("GET", "/models", request.scope["headers"])
     content = await upstream.whole(answer, MOST_BYTES)
@@ -152,7 +160,8 @@ async def models(request: Request) -> Response:
     return response
 
 
-def _proxy(request: Request) -> Proxy:
+def proxy_of(request: Request) -> Proxy:
+    """The proxy of this server process."""
     proxy: Proxy | None = getattr(request.state, "proxy", None)
     if proxy is None:
         raise Unavailable("This server has not started yet; try again shortly.", 1)
@@ -192,7 +201,8 @@ def _in_header(name: str) -> bytes:
     return "".join(each if " " <= each <= "~" else f"&#{ord(each)};" for each in name).encode()
 
 
-def _stored(proxy: Proxy, door: Door, message: str) -> Response:
+def stored(proxy: Proxy, door: Door, message: str) -> Response:
+    """An answer out of the database, as one chunk. NotFound."""
     with reading(proxy.engine) as session:
         found = session.get(Message, (door.project.number, message)) if "\0" not in message else None
     if found is None or found.role != "assistant":

@@ -2,8 +2,40 @@
 
 from fastapi import APIRouter
 
-from unspoken.api.pages import front, static
+from unspoken.api.pages import (
+    audit,
+    chat,
+    conversations,
+    erasure,
+    front,
+    jobs,
+    keys,
+    labels,
+    live,
+    models,
+    reports,
+    sdk,
+    session,
+    signals,
+    static,
+)
 
 router = APIRouter()
-for each in (front, static):
+for each in (
+    audit,
+    chat,
+    conversations,
+    erasure,
+    front,
+    jobs,
+    keys,
+    labels,
+    live,
+    models,
+    reports,
+    sdk,
+    session,
+    signals,
+    static,
+):
     router.include_router(each.router)

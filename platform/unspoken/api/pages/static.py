@@ -5,7 +5,13 @@ from importlib import resources
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-STATIC = {"unspoken.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "unspoken.css": "text/css; charset=utf-8",
+    "conversations.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "htmx.LICENSE.txt": "text/plain; charset=utf-8",
+}
 router = APIRouter(include_in_schema=False)
 
 

@@ -1,0 +1,1 @@
+"""What benchmarks/page.py is made of."""
