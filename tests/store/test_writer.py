@@ -15,7 +15,8 @@ from sqlalchemy import event, func, select, text
 from unspoken.errors import NotSignedIn, Unavailable
 from unspoken.events import hash_user, parse
 from unspoken.settings import settings
-from unspoken.store import keys
+from unspoken.store import ingest, keys
+from unspoken.store.bare import of_driver
 from unspoken.store.database import connect, reading, transaction
 from unspoken.store.ingest import exclude
 from unspoken.store.tables import Erasure, Event, Key, Message
@@ -108,6 +109,33 @@ def test_a_key_that_ended_stores_nothing_from_that_moment(engine, writer, held, 
         refused.result(20)
     assert stored.result(20) == Receipt(1, 0)
     assert ids(engine) == {before["id"], ours["id"]}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_key_that_ends_while_its_group_is_written_costs_nobody_an_event(engine, arrival, make_event, principal):
+    """Each statement sees what was committed before itself: the look at the keys and the rows must be one of them."""
+    theirs, ours = make_event("vote"), make_event("vote")
+    connection = engine.raw_connection()
+    driver = connection.driver_connection
+
+    def write():
+        group = [arrival(theirs, principal=principal), arrival(ours)]
+        answers = ingest.write(of_driver("postgresql", driver), group, ingest.Erasures(), driver.rollback)
+        connection.commit()
+        return answers
+
+    with ThreadPoolExecutor(1) as pool, engine.connect() as other:
+        other.execute(text("LOCK TABLE events IN SHARE MODE"))  # as whoever makes an index does
+        answered = pool.submit(write)
+        while not other.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            threading.Event().wait(0.01)
+        with transaction(engine) as session:
+            session.get_one(Key, principal.key_id).revoked_at = NOW
+        other.rollback()
+        answers = dict(zip((theirs["id"], ours["id"]), answered.result(20), strict=True))
+    connection.close()
+    assert {event for event, answer in answers.items() if answer == Receipt(1, 0)} == ids(engine)
+    assert answers[ours["id"]] == Receipt(1, 0)
 
 
 def test_the_use_of_a_key_is_noted_once_a_minute(engine, writer, arrival, make_event, principal):

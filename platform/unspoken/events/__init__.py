@@ -7,7 +7,7 @@ milliseconds are whole and not negative. A field that is not known is left out o
 Expressed kinds (complaint, thanks, …) are derived by the platform from the next user message and refused here.
 """
 
-from unspoken.events.digests import digest, hash_user
+from unspoken.events.digests import digest, hash_user, normalized
 from unspoken.events.kinds import (
     EXPRESSED,
     KINDS,
@@ -43,5 +43,5 @@ __all__ = [
     "EXPRESSED", "KINDS", "PRESENT", "REVEALED", "STATED",
     "Choice", "Close", "Copy", "Disconnect", "Edit", "Envelope", "Event", "Expose", "Heartbeat", "Hide", "Message",
     "Pause", "Rating", "Regenerate", "Return", "Select", "Share", "Solicit", "Stop", "View", "Vote",
-    "decode", "digest", "hash_user", "instant", "occurred_at", "own_fields", "parse", "schema",
+    "decode", "digest", "hash_user", "instant", "normalized", "occurred_at", "own_fields", "parse", "schema",
 ]  # fmt: skip

@@ -144,16 +144,19 @@ class Postgres:
         self._connection = connection
 
     def opening(self, keys: Sequence[str], at: datetime) -> Opening:
-        return _opening(*trip(self._connection, _begun(keys, at)))
+        # The lock in a statement of its own: what follows then sees what whoever held it has committed.
+        return _opening(*trip(self._connection, [(_LOCK, ()), (_OPENING, (_texts(keys), at.isoformat()))]))
 
     def at_once(
         self, keys: Sequence[str], at: datetime, erasure: int, events: Sequence[Row], messages: Sequence[Row]
     ) -> tuple[Opening, int, int]:
-        guess = [str(erasure), _texts(keys), str(len(keys)), at.isoformat()]
-        new = [(_INSERT_GUARDED, [*values, *guess]) for _, values in _insert(_INSERT_EVENTS, _EVENT_TYPES, events)]
+        if not events:
+            return self.opening(keys, at), 0, 0
+        [(_, columns)] = _insert(_INSERT_EVENTS, _EVENT_TYPES, events)
+        new = (_OPENING_AND_EVENTS, [*columns, str(erasure), _texts(keys), at.isoformat()])
         told = _insert(_INSERT_MESSAGES, _MESSAGE_TYPES, messages)
-        locked, opened, *written = trip(self._connection, [*_begun(keys, at), *new, *told], commit=not told)
-        return _opening(locked, opened), _count(written[: len(new)]), _count(written[len(new) :])
+        locked, opened, *written = trip(self._connection, [(_LOCK, ()), new, *told], commit=not told)
+        return _opening(locked, opened), int(opened.get_value(0, 2)), _count(written)
 
     def used(self, keys: Sequence[str], at: datetime) -> None:
         self._connection.execute(
@@ -217,11 +220,6 @@ def _plain(values: Collection[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
-def _begun(keys: Sequence[str], at: datetime) -> list[tuple[Statement, Sequence[str]]]:
-    # The lock in a statement of its own: what follows then sees what whoever held it has committed.
-    return [(_LOCK, ()), (_OPENING, (_texts(keys), at.isoformat()))]
-
-
 def _opening(locked: Any, opened: Any) -> Opening:
     alive = msgspec.json.decode(opened.get_value(0, 1))
     return Opening(int(locked.get_value(0, 0)), int(opened.get_value(0, 0)), alive, int(locked.get_value(0, 1)))
@@ -272,6 +270,16 @@ def _arrays(
     return f"{into} SELECT *{value} FROM unnest({unnested}){where} ON CONFLICT DO NOTHING"
 
 
+def _asked(keys: int, at: int) -> str:
+    """What a transaction begins with, in terms of the places of the keys and of the time."""
+    return (
+        "SELECT (SELECT coalesce(max(seq), 0) FROM erasures) AS erasure, "
+        f"(SELECT coalesce(json_agg(id), '[]') FROM keys WHERE id = ANY(${keys}::varchar[]) "
+        f"AND {_IN_FORCE.format(at=f'${at}::timestamptz')}) AS alive"
+    )
+
+
+_IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {at})"
 _NO_TRANSACTION = (', "transaction"', ", 0")
 _TRANSACTION = (', "transaction"', ", (SELECT pg_current_xact_id()::text::bigint)")
 _EVENTS = {rows: _values("events", EVENT, rows, _NO_TRANSACTION) for rows in ROWS}
@@ -287,23 +295,23 @@ _INSERT_EVENTS = Statement("unspoken_events", _arrays("events", EVENT, _EVENT_TY
 _INSERT_MESSAGES = Statement("unspoken_messages", _arrays("messages", MESSAGE, _MESSAGE_TYPES))
 _SELECT_MESSAGES = f"SELECT {_columns(MESSAGE)} FROM messages"
 _ERASURES = 'SELECT p.number, e."user", e.before FROM erasures e JOIN projects p ON p.id = e.project_id'
-_IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {at})"
-_GIVEN = len(EVENT)  # columns; what was guessed follows them: the newest erasure, the keys, their number, and the time
-_AS_GUESSED = (
-    f" WHERE (SELECT coalesce(max(seq), 0) FROM erasures) = ${_GIVEN + 1}::bigint"
-    f" AND (SELECT count(*) FROM keys WHERE id = ANY(${_GIVEN + 2}::varchar[])"
-    f" AND {_IN_FORCE.format(at=f'${_GIVEN + 4}::timestamptz')}) = ${_GIVEN + 3}::bigint"
-)
-_INSERT_GUARDED = Statement("unspoken_guarded", _arrays("events", EVENT, _EVENT_TYPES, _TRANSACTION, _AS_GUESSED))
 _LOCK = Statement(
     "unspoken_lock",
     f"SELECT last_value, pg_current_xact_id() FROM events_seq_seq, pg_advisory_xact_lock_shared({WRITERS})",
 )
-_OPENING = Statement(
-    "unspoken_opening",
-    "SELECT (SELECT coalesce(max(seq), 0) FROM erasures), "
-    "(SELECT coalesce(json_agg(id), '[]') FROM keys WHERE id = ANY($1::varchar[]) "
-    f"AND {_IN_FORCE.format(at='$2::timestamptz')})",
+_OPENING = Statement("unspoken_opening", _asked(1, 2))
+# What was guessed follows the columns: the newest erasure, the keys. Asked and written in one statement, because each
+# statement sees what was committed before itself: between two of them a key may end.
+_GUESS = len(EVENT) + 1
+_AS_GUESSED = (
+    f" WHERE (SELECT erasure = ${_GUESS}::bigint AND json_array_length(alive) = cardinality(${_GUESS + 1}::varchar[])"
+    " FROM opening)"
+)
+_OPENING_AND_EVENTS = Statement(
+    "unspoken_opening_and_events",
+    f"WITH opening AS MATERIALIZED ({_asked(_GUESS + 1, _GUESS + 2)}), "
+    f"new AS ({_arrays('events', EVENT, _EVENT_TYPES, _TRANSACTION, _AS_GUESSED)} RETURNING 1) "
+    "SELECT erasure, alive, (SELECT count(*) FROM new) FROM opening",
 )
 _SQLITE_OPENING = (
     "SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM erasures), "

@@ -102,7 +102,10 @@ def _at_once(store: Bare, arrivals: Sequence[Arrival], keys: Sequence[str], eras
     as_guessed = opening.erasure == erasures.newest and len(opening.keys) == len(keys)
     if not as_guessed or (told and new < len(group.events)):
         return None
-    return _answers(store, shares, _known(store, group, new, opening), _conflicts(store, told, written))
+    known = _known(store, group, new, opening)
+    if new + len(known) != len(group.events):  # nothing is called stored that is neither new nor was there
+        return None
+    return _answers(store, shares, known, _conflicts(store, told, written))
 
 
 def _gathered(arrivals: Sequence[Arrival], keys: Container[str], erased: Erased) -> tuple[Group, list[Share]]:

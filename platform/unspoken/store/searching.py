@@ -5,7 +5,6 @@ it looked, and where to go on. See docs/decisions/0011.
 """
 
 import time
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from unspoken.events import normalized
 from unspoken.store.people import chunks
 from unspoken.store.tables import Event, Message
 
@@ -95,7 +95,7 @@ def search(
 
 def excerpt(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
     """The text around the first of the words, cut into pieces."""
-    plain = unicodedata.normalize("NFC", text)
+    plain = normalized("NFC", text)
     folded, origin = _with_origins(plain)
     marks = _marks(folded, origin, words)
     centre = marks[0][0] if marks else 0
@@ -148,7 +148,7 @@ def _hits(
 
 def _folded(text: str) -> str:
     """As two texts are compared: without case, in any script; composed, so that é is é however it was typed."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+    return text.lower() if text.isascii() else normalized("NFC", text).casefold()
 
 
 def _with_origins(text: str) -> tuple[str, Sequence[int]]:
