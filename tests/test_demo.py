@@ -112,4 +112,5 @@ def test_a_second_run_shows_the_same_and_repeats_no_work(first, home, tiny_base)
     seconds = re.search(r"^(\d+) s\. See all of it", again.stdout, re.MULTILINE)
     assert seconds
     assert int(seconds[1]) < 10
+    assert f"UNSPOKEN_HOME={home} unspoken up" in again.stdout.splitlines()
     assert tables(again.stdout) == tables(first)

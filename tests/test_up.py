@@ -107,6 +107,12 @@ def test_everything_runs_the_page_answers_and_ctrl_c_ends_all_of_it(start):
     up = start()
     url = up.ready()
     assert b"<html" in answers(url)
+    for line in (
+        rf"dashboard +{url}/",
+        rf"chat +{url}/chat\b",
+        rf"sign in .*UNSPOKEN_HOME={up.home} unspoken keys create",
+    ):
+        assert re.search(line, up.said()), up.said()
     children = until(lambda: len(up.tree()) >= SERVICES and up.tree())
     until(lambda: "ready" in (up.home / "logs/gpu.log").read_text())
     second = start("home", UNSPOKEN_PORT="0")

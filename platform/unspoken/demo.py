@@ -105,9 +105,8 @@ def run(short: bool = False) -> None:
             _bring(engine, home, part, short, bars)
         _work(engine, home, bars)
     _summary(console, engine)
-    console.print(
-        f"{time.monotonic() - started:.0f} s. See all of it in a browser: [bold]make up[/], or [bold]unspoken up[/]"
-    )
+    console.print(f"{time.monotonic() - started:.0f} s. See all of it in a browser:")
+    console.print(up.command("up"), style="bold", markup=False, highlight=False, soft_wrap=True)
 
 
 def _bring(engine: Engine, home: Path, part: Part, short: bool, bars: _Bars) -> None:

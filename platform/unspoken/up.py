@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 
 from sqlalchemy import Engine, select
@@ -33,6 +34,7 @@ SHOW_S = 1.0
 QUICK_S = 10.0  # a child that lived shorter than this died quickly
 MOST_QUICK_DEATHS = 5
 STOP_S = 8.0  # asked to end, a child has this long before it is killed
+DEFAULT_HOME = Settings.model_fields["home"].default
 LARGEST_LOG = 10_000_000  # bytes; a longer one is begun anew
 Say = Callable[[str], None]
 
@@ -140,14 +142,22 @@ def up(say: Say = print) -> None:
                     service.start()
                     say(f"{service.name:<10} {what[service.name]}")
                 say(f"{'home':<10} {home} (logs in {logs})")
+                say(f"{'dashboard':<10} {url}/")
                 if chosen.chat != "off":
                     ready = model.settings or chosen.upstream_url
                     say(f"{'chat':<10} {url}/chat{'' if ready else ' (which says what is missing)'}")
+                say(f"{'sign in':<10} with a key of `{command('keys create --project NAME --role admin')}`")
                 say("Ctrl-C ends all of it.")
                 _watch(services, engine, end, say)
             finally:
                 stop(services)
     say("Everything has ended.")
+
+
+def command(words: str) -> str:
+    """`unspoken …` as it has to be typed to mean this home."""
+    home = settings().home
+    return f"unspoken {words}" if home == DEFAULT_HOME else f"UNSPOKEN_HOME={quote(str(home))} unspoken {words}"
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,12 @@ def test_a_name_or_a_proxy_from_elsewhere_is_not_this_machine(here):
         {"host": "chat.example"},
         {"host": "127.0.0.1.chat.example"},
         {"host": "localhost@chat.example"},
+        {"host": "chat.example@127.0.0.1"},
+        {"host": "chat.example:x@localhost:8000"},
+        {"host": "localhost/chat.example"},
+        {"host": "localhost?chat.example"},
+        {"host": "localhost#chat.example"},
+        {"host": "localhost chat.example"},
         {"x-forwarded-for": "203.0.113.9"},
         {"authorization": "Bearer uns_admin_wrong"},
     ):

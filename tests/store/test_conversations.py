@@ -2,18 +2,20 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.event import listen
 
 from unspoken.events import hash_user, parse
 from unspoken.jobs import erasing
-from unspoken.store import conversations, projects, retention
+from unspoken.store import conversations, projects, retention, talk
 from unspoken.store.conversations import Filter, listed, place_of, said_place
 from unspoken.store.database import reading, transaction
-from unspoken.store.fold import BITS, fold
+from unspoken.store.fold import BITS, BLOCK, fold
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import Conversation, Participant, Span, Tally
+from unspoken.store.tables import Conversation, Event, Participant, Span, Tally
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -155,6 +157,48 @@ def test_a_long_conversation_is_counted_in_part(say, see, engine, project, make_
     assert row.more
     assert row.prompt == "text 0"
     assert row.turns == conversations.SPANS + conversations.OLDEST
+
+
+def test_a_conversation_of_heavy_events_is_read_in_part(engine, project, make_event):
+    """Rows alone are no bound: each event may hold 4 KB of objects, which take ten times as much in memory."""
+    heavy = {f"k{number}": [] for number in range(390)}
+    sent = [parse(make_event("message", message=f"m{number}", conversation="big", meta=heavy)) for number in range(900)]
+    with transaction(engine) as session:
+        ingest(session, project, sent, sent_at=None, received_at=NOW)
+    with reading(engine) as session:
+        found = talk.read(session, project.number, "big")
+    assert found.more
+    size = talk.MOST_CHARS / 4_100
+    assert size * 0.8 < len(found.acts) < size * 1.3
+
+
+def test_sqlite_reads_the_ranges_of_a_conversation_and_never_the_whole_table(sqlite_engine):
+    with transaction(sqlite_engine) as session:
+        project = projects.create(session, "wide").number
+        rows = [
+            {
+                "seq": number * (BLOCK + 1), "project": project, "id": str(UUID(int=number)), "kind": "message",
+                "conversation": "wide", "message": f"m{number}", "fields": {"role": "user"}, "transaction": 0,
+                "at": NOW, "received_at": NOW, "occurred_at": NOW,
+            }
+            for number in range(1, 61)
+        ]  # fmt: skip
+        session.execute(insert(Event), rows)
+    fold(sqlite_engine)
+    asked = []
+    listen(sqlite_engine, "before_cursor_execute", lambda _, __, said, values, *___: asked.append((said, values)))
+    with reading(sqlite_engine) as session:
+        assert len(talk.read(session, project, "wide").acts) == 60
+        assert names(listed(session, project, Filter(model="none"))) == []
+        statements = list(asked)
+        plans = [
+            step.detail
+            for said, values in statements
+            if "FROM events" in said
+            for step in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values)
+        ]
+    assert any("PRIMARY KEY" in each for each in plans)
+    assert [each for each in plans if each.startswith("SCAN")] == []
 
 
 def test_places_that_are_none_are_not_taken():

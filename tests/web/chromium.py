@@ -5,16 +5,20 @@ is no back/forward cache. What these tests ask is just what happens when a tab i
 here, with a profile of its own, and Playwright connects to it without its defaults (`no_defaults`).
 """
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 from playwright.sync_api import Browser, Playwright, sync_playwright
@@ -32,7 +36,7 @@ FLAGS = (
     "--password-store=basic",
     "--remote-debugging-port=0",
 )
-INSTALL_S, START_S = 600, 30
+INSTALL_S, START_S, CLOSE_S = 600, 30, 20
 PORT = "DevToolsActivePort"
 HOW_TO = (
     "Install it (Debian: apt-get install chromium; anywhere: python -m playwright install --with-deps chromium), "
@@ -99,6 +103,25 @@ class Chromium:
     def connect(self, playwright: Playwright) -> Browser:
         """Its default context is the window that a person would have: its tabs hide and show each other."""
         return playwright.chromium.connect_over_cdp(self.address, no_defaults=True)
+
+    def tabs(self) -> set[str]:
+        """The ids of its tabs."""
+        return {each["id"] for each in self._asked("list") if each["type"] == "page"}
+
+    def close(self, tabs: Collection[str]) -> None:
+        """Close tabs, also one that is on its way elsewhere, where Playwright's `close` may wait for ever."""
+        end = time.monotonic() + CLOSE_S
+        while (left := self.tabs() & set(tabs)) and time.monotonic() < end:
+            for tab in left:
+                with suppress(OSError):  # it is gone
+                    self._asked(f"close/{tab}")
+            time.sleep(0.05)
+
+    def _asked(self, what: str) -> Any:
+        place = urlsplit(self.address).netloc
+        with build_opener(ProxyHandler({})).open(f"http://{place}/json/{what}", timeout=10) as answer:
+            said = answer.read()
+        return json.loads(said) if what == "list" else said
 
     def kill(self) -> None:
         """kill -9, of all its processes before any of them can notice that another is gone."""

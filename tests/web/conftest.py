@@ -60,13 +60,12 @@ def browser(chromium: Chromium, playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def window(browser: Browser) -> Iterator[BrowserContext]:
+def window(browser: Browser, chromium: Chromium) -> Iterator[BrowserContext]:
     """The window of tabs that a person would have, with one empty tab; what a test opens is closed after it."""
     [window] = browser.contexts
-    before = set(window.pages)
+    before = chromium.tabs()
     yield window
-    for page in set(window.pages) - before:
-        page.close()
+    chromium.close(chromium.tabs() - before)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ def frail(program, tmp_path):
 
 
 def test_a_reload_with_unsent_events_sends_them_once_the_server_is_back(window, product, frail):
-    """The browser's own reload, as by its button: of that no page is told, so to the SDK it is as if the tab closed."""
+    """The browser's own reload, as by its button: another document takes the page's place."""
     desk = frail.project([product.origin])
     page = window.new_page()
     page.goto(product.chat(frail.url, desk.key))
@@ -33,7 +33,7 @@ def test_a_reload_with_unsent_events_sends_them_once_the_server_is_back(window, 
     events = desk.exactly(
         EXPOSED,
         ("vote", A1, {"value": 1}),
-        ("close", A1, {"phase": "streaming", "cause": "tab"}),
+        ("close", A1, {"phase": "streaming", "cause": "navigate"}),
         ("view", A1, {}),
     )
     assert len({each.page for each in events}) == 1  # all of the page that is gone; the one that sent them did nothing

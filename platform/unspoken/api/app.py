@@ -17,6 +17,7 @@ from unspoken.api.description import EVENTS
 from unspoken.api.doors import Doors
 from unspoken.api.edge import Receive, Scope, Send
 from unspoken.api.metrics import Tally
+from unspoken.api.pages import frame
 from unspoken.api.pages.session import Tries
 from unspoken.settings import settings
 from unspoken.store.database import connect
@@ -71,6 +72,7 @@ def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Pl
     app.journal = edge.Journal(state.tally)
     app.collector = collect.Collector(Doors(state.engine), app.journal, lambda: state.writer)
     problems.install(app)
+    app.add_exception_handler(404, frame.unknown)
     all_routes = (events, operations.router, manage.router, access.router, chat.router, users.router, pages.router)
     state.paths = sorted({getattr(route, "path", "") for routes in all_routes for route in routes.routes} - {"", "/"})
     for routes in all_routes:

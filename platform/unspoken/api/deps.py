@@ -1,5 +1,6 @@
 """What routes ask for: the database, whose key it is, and whether the caller sits at this very machine."""
 
+import re
 from ipaddress import ip_address
 from typing import Annotated, cast
 
@@ -13,6 +14,7 @@ from unspoken.store.database import reading
 from unspoken.store.keys import Principal
 
 COOKIE = "unspoken_session"  # of a browser whose owner signed in; see api/pages/session.py
+_HOST = re.compile(r"[a-z0-9._:\[\]-]{1,300}", re.ASCII | re.IGNORECASE)
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -94,8 +96,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _host(request: Request) -> str:
+    """The name that the request came under; "" for what is no name, as one with a user, a path or a space in it."""
+    said = request.headers.get("host", "")
+    if not _HOST.fullmatch(said):
+        return ""
     try:
-        return URL(f"http://{request.headers.get('host', '')}").hostname or ""
+        return URL(f"http://{said}").hostname or ""
     except ValueError:
         return ""
 

@@ -52,7 +52,7 @@ def problem_type(slug: str) -> str:
 def install(app: FastAPI) -> None:
     """Makes the app answer every error as a problem."""
     app.add_exception_handler(UnspokenError, _answer)
-    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(Exception, _answer)
 
@@ -103,7 +103,8 @@ def _answer(request: Request, error: Exception) -> JSONResponse:
     return answer(error, request.method, getattr(request.scope.get("route"), "path", "(none)"), request.scope["path"])
 
 
-def _plain(request: Request, error: Exception) -> JSONResponse:
+def plain(request: Request, error: Exception) -> JSONResponse:
+    """The answer for what the framework refuses: no such path, or not by this method."""
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
     path = request.scope["path"]

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ Role = Literal["write", "secret", "research", "admin"]
 USED_EVERY = timedelta(minutes=1)  # how exact `last_used_at` is
 MOST_OVERLAP_S = 366 * 86_400
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(:\d{1,5})?")
+_PAGE = b"unspoken key of the chat page, version 1"
 _UNKNOWN = "This key is not known here. Check that it is whole, and that it belongs to this server."
 
 
@@ -80,15 +82,12 @@ def rotate(
     """The key that follows this one, and its plain text; the old one works `overlap_s` longer.
 
     It is like the old one in role, name, origins and rate. Raises NotFound; Conflict when the old one is no longer in
-    force or has a follower already; BadInput for an overlap that is no such time.
+    force, has a follower already, or is the page's own; BadInput for an overlap that is no such time.
     """
     if not 0 <= overlap_s <= MOST_OVERLAP_S:
         raise BadInput(f"An overlap lasts between 0 seconds and {MOST_OVERLAP_S} (a year), not {overlap_s:g}.")
     old = _one(session, key_id, project_id)
-    if old.revoked_at is not None:
-        raise Conflict(f"The key {old.id} was revoked; make a new one instead.")
-    if old.expires_at is not None:
-        raise Conflict(f"The key {old.id} was rotated already and ends {_when(old.expires_at)}; rotate its follower.")
+    may_rotate(session, old)
     follower = Key(
         project_id=old.project_id,
         role=old.role,
@@ -102,6 +101,31 @@ def rotate(
     details = {"follower": key.id, "expires_at": old.expires_at.isoformat()}
     audit.write(session, old.project_id, actor, "key.rotate", old.id, details)
     return key, plaintext
+
+
+def may_rotate(session: Session, key: Key) -> None:
+    """Conflict, with the reason, when no key can follow this one."""
+    if key.revoked_at is not None:
+        raise Conflict(f"The key {key.id} was revoked; make a new one instead.")
+    if key.expires_at is not None:
+        raise Conflict(f"The key {key.id} was rotated already and ends {_when(key.expires_at)}; rotate its follower.")
+    if is_of_page(session, key):
+        raise Conflict(
+            "This is the key of the page /chat. It follows from the project's secret, so no other can follow it, and "
+            "rotating it would only close the chat. The page shows it to everybody; to close the chat, revoke it."
+        )
+
+
+def of_page(project: Project) -> str:
+    """The write key that the page /chat of a project has: derived, never drawn, so it is made once (page_key.py)."""
+    secret = hmac.digest(bytes.fromhex(project.user_secret), _PAGE, "sha256")
+    return f"uns_write_{urlsafe_b64encode(secret[:24]).decode()}"
+
+
+def is_of_page(session: Session, key: Key) -> bool:
+    """Whether it is that one; anybody may call a key by the same name."""
+    project = session.get_one(Project, key.project_id)
+    return hmac.compare_digest(key.digest, digest_of(of_page(project)))
 
 
 def revoke(session: Session, key_id: str, *, project_id: str | None = None, actor: str = audit.HERE) -> Key:

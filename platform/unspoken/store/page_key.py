@@ -4,9 +4,6 @@ Its digest stands in `keys` as any key's does, so that it is listed, counted and
 everybody; what it is worth is what any write key is worth.
 """
 
-import hmac
-from base64 import urlsafe_b64encode
-
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -19,13 +16,6 @@ from unspoken.store.tables import Key, Project
 
 NAME = "page /chat"
 MOST_ORIGINS = 20  # one for each port that the page was ever opened at; the oldest goes
-_PURPOSE = b"unspoken key of the chat page, version 1"
-
-
-def plaintext(project: Project) -> str:
-    """The key itself."""
-    secret = hmac.digest(bytes.fromhex(project.user_secret), _PURPOSE, "sha256")
-    return f"uns_write_{urlsafe_b64encode(secret[:24]).decode()}"
 
 
 def of(engine: Engine, name: str, origin: str | None) -> tuple[Project, str]:
@@ -33,7 +23,7 @@ def of(engine: Engine, name: str, origin: str | None) -> tuple[Project, str]:
     with reading(engine) as session:
         if projects.known(session, name):
             project = projects.get(session, name)
-            said = plaintext(project)
+            said = keys.of_page(project)
             key = session.scalar(select(Key).where(Key.digest == keys.digest_of(said)))
             if key is not None and _good(key, name) and _opens(key, origin):
                 return project, said
@@ -44,11 +34,11 @@ def of(engine: Engine, name: str, origin: str | None) -> tuple[Project, str]:
 def ensure(session: Session, name: str, origin: str | None) -> tuple[Project, str]:
     """The project of that name and its page's key, made when they are not there; good for pages of `origin`, too.
 
-    Without an origin it is good for any page. NotAllowed when somebody revoked or rotated it.
+    Without an origin it is good for any page. NotAllowed when somebody revoked it.
     """
     # What comes without a consent string was not sent by the page, and is used for nothing.
     project = projects.ensure(session, name, settings={"consent": "required"})
-    said = plaintext(project)
+    said = keys.of_page(project)
     digest = keys.digest_of(said)
     key = session.scalar(select(Key).where(Key.digest == digest))
     if key is None:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from unspoken.store.dialects import on_postgresql
 from unspoken.store.tables import Event, Span
 
-AT_ONCE = 50  # ranges in one statement
+# Ranges in one statement. From 18 on SQLite, which has no statistics to go by, reads the whole table instead.
+AT_ONCE = {"sqlite": 10, "postgresql": 50}
 Range = tuple[int, int]
 
 
@@ -40,12 +42,13 @@ def folded(
 ) -> list[list[ColumnElement[bool]]]:
     """Conditions on events, for one statement after the other: those of the conversations, the newest first."""
     found = ranges(session, project, conversations, newest, oldest)[::-1]
+    step = AT_ONCE["postgresql" if on_postgresql(session) else "sqlite"]
     return [
         [
             *_of(project, conversations),
-            or_(*(Event.seq.between(first, last) for first, last in found[start : start + AT_ONCE])),
+            or_(*(Event.seq.between(first, last) for first, last in found[start : start + step])),
         ]
-        for start in range(0, len(found), AT_ONCE)
+        for start in range(0, len(found), step)
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
 from unspoken.store import spans
@@ -18,6 +18,7 @@ from unspoken.store.people import chunks
 from unspoken.store.tables import Dataset, Event, Label, Message
 
 MOST = 12_000
+MOST_CHARS = 3_000_000  # of what those events hold beside their envelope; in memory that takes ten times as much
 SPANS = 5_000
 TAIL = 20_000  # numbers of events, as far back as those are looked for that are not folded yet
 
@@ -60,7 +61,7 @@ def read(session: Session, project: int, conversation: str, most: int = MOST) ->
     """Everything of the conversation, as far as it is read; nothing at all where there is none in the project."""
     columns = select(
         Event.seq, Event.id, Event.kind, Event.occurred_at, Event.message, Event.user, Event.page, Event.session,
-        Event.device, Event.arm, Event.consent, Event.fields,
+        Event.device, Event.arm, Event.consent, Event.fields, func.length(cast(Event.fields, String)).label("size"),
     )  # fmt: skip
     last = session.scalar(select(func.max(Event.seq))) or 0
     # The `+ 0` keeps SQLite from going by the index over (project, id) instead.
@@ -70,10 +71,19 @@ def read(session: Session, project: int, conversation: str, most: int = MOST) ->
         unfolded(session),
         Event.seq > last - TAIL,
     ]
+    # Here too: with the plain number SQLite reads the whole table backwards, because it comes in this order.
+    order = (Event.seq + 0).desc()
     acts: dict[int, Act] = {}
+    room = MOST_CHARS
     for piece in [tail, *spans.folded(session, project, [conversation], SPANS)]:
-        found = session.execute(columns.where(*piece).order_by(Event.seq.desc()).limit(most + 1 - len(acts)))
-        acts.update((row.seq, Act(*row)) for row in found)
+        newest = columns.where(*piece).order_by(order).limit(most + 1 - len(acts))
+        with session.execute(newest, execution_options={"yield_per": 200}) as rows:
+            for *act, size in rows:
+                acts[act[0]] = Act(*act)
+                room -= size
+                if room < 0:  # not this one any more
+                    most = min(most, len(acts) - 1)
+                    break
         if len(acts) > most:
             break
     kept = [acts[seq] for seq in sorted(acts, reverse=True)[:most]]

@@ -175,6 +175,8 @@ def test_a_key_that_is_revoked_turns_the_chat_off_and_says_so(here, engine):
     before = kinds(engine)
     with transaction(engine) as session:
         keys.revoke(session, page_keys(engine)[0].id)
+    closed = here.get("/chat").text
+    assert "<h1>The chat is closed</h1>" in closed and "another key" not in closed
     for answer in (here.get("/chat"), ask(here, "Hi again")):
         assert answer.status_code == 403
         assert "was revoked, so the chat is closed" in answer.text and "UNSPOKEN_CHAT_PROJECT" in answer.text
@@ -379,6 +381,8 @@ def test_an_upstream_that_lists_no_models_is_asked_without_one(here, upstream, s
     upstream.replies.append(Reply([b"none"], 404, {"content-type": "text/plain"}))
     assert ask(here, "Hi").status_code == 200
     assert "model" not in upstream.asked[1].body
+    assert ask(here, "Hi again").status_code == 200
+    assert [each.path for each in upstream.asked].count("/v1/models") == 1
 
 
 def test_what_was_recorded_without_a_consent_is_used_for_nothing(here, engine):

@@ -59,16 +59,24 @@ def test_what_the_page_would_never_ask_is_refused_by_name(more, words):
 
 def test_an_address_that_asks_too_much_is_told_when_to_come_back():
     guests = Guests()
-    for _ in range(MOST_RUNNING):
-        guests.enter("a")
+    leaves = [guests.enter("a") for _ in range(MOST_RUNNING)]
     with pytest.raises(TooMany, match="at once"):
         guests.enter("a")
     guests.enter("b")
-    for _ in range(MOST_RUNNING):
-        guests.leave("a")
+    for leave in leaves:
+        leave()
     for _ in range(int(BURST) - MOST_RUNNING):
-        guests.enter("a")
-        guests.leave("a")
+        guests.enter("a")()
     with pytest.raises(TooMany, match=r"goes on in \d s") as refused:
         guests.enter("a")
     assert refused.value.retry_after_s >= 1
+
+
+def test_an_answer_that_ends_twice_frees_one_place():
+    guests = Guests()
+    first, *_ = [guests.enter("a") for _ in range(MOST_RUNNING)]
+    first()
+    first()
+    guests.enter("a")
+    with pytest.raises(TooMany, match="at once"):
+        guests.enter("a")

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from unspoken.events import hash_user, parse
-from unspoken.store import projects
+from unspoken.store import projects, talk
 from unspoken.store.database import transaction
 from unspoken.store.fold import fold
 from unspoken.store.ingest import ingest
@@ -121,7 +121,8 @@ def test_an_answer_has_its_acts_on_a_timeline_and_as_a_list(here, basil):
     answer = here.get("/conversations/one?id=talk&at=a1")
     assert re.search(r"<title>regenerate at 8 s: while reading</title>", answer.text)
     assert "hidden for 5 s" in answer.text
-    assert re.search(r'<span class="number">7 s</span> <b class="revealed">return</b> <bdi>while reading', answer.text)
+    exact = r'<time class="number" datetime="2026-10-01T12:00:09\+00:00" title="2026-10-01 12:00:09 UTC">7 s</time>'
+    assert re.search(exact + ' <b class="context">return</b> <bdi>while reading', answer.text)
     newest = here.get("/conversations/one?id=talk")
     assert "close while reading" in words(newest)  # it named no message: the page showed this answer last
     assert "+1 (short), “Thanks!”" in words(newest)
@@ -140,6 +141,51 @@ def test_what_was_sent_a_moment_ago_is_there_before_anything_is_folded(here, eng
     assert "Events 2" in said
 
 
+def test_events_of_a_message_that_never_came_stand_together_and_say_so(here, engine, project, say):
+    say("expose", "lost", 0)
+    say("vote", "lost", 3, value=1)
+    say("close", None, 9, phase="reading")
+    say("copy", "other", 12)
+    said = words(here.get("/conversations/one?id=talk"))
+    lost, other = said.index("Events of lost , whose text has not come"), said.index("Events of other , whose")
+    assert "vote +1 close while reading" in said[lost:other]
+    assert "3 events as a list" in said[lost:other]
+    assert "parked" in said[lost:other]
+    assert "POST /v1/events" in said[lost:other]
+    assert "1 event as a list" in said[other:]
+    assert "About the conversation as a whole" not in said
+    assert "No text of this conversation has come" in said
+    say("message", "lost", 1, role="assistant", text="Here I am")
+    said = words(here.get("/conversations/one?id=talk"))
+    assert "Events of lost" not in said
+    assert "Here I am vote +1 close while reading" in said
+    assert "Events of other" in said
+
+
+def test_events_of_a_message_further_back_than_is_read_do_not_say_that_it_never_came(here, say, monkeypatch):
+    say("message", "early", 0, text="Long ago")
+    for second in range(3):
+        say("copy", "early", 10 + second)
+    monkeypatch.setattr(talk, "MOST", 2)  # a bound, not a behaviour
+    said = words(here.get("/conversations/one?id=talk"))
+    assert "Only the newest 2 events" in said
+    assert "Events of early Its text stands further back" in said
+
+
+def test_what_was_only_shown_or_asked_is_no_mark_of_what_they_said(here, engine, say):
+    say("message", "a", 0, role="assistant", text="Hello")
+    say("expose", "a", 0)
+    say("solicit", "a", 0, level="soft", shown=False)
+    say("hide", None, 4)
+    fold(engine)
+    answer = here.get("/conversations/one?id=talk")
+    assert '<span class="tag context">solicit <bdi>nobody asked</bdi></span>' in answer.text
+    assert 'class="mark context"' in answer.text
+    assert "mark stated" not in answer.text
+    assert '<figure class="timeline rows-0">' in answer.text  # no name, and no room for one
+    assert '<span class="tag context">hide</span>' in here.get("/conversations").text
+
+
 def test_labels_of_the_newest_dataset_stand_below_their_answer(here, engine, project, basil, say):
     seen = say("copy", "a3", 50)
     with transaction(engine) as session:
@@ -153,6 +199,7 @@ def test_labels_of_the_newest_dataset_stand_below_their_answer(here, engine, pro
             label = Label(dataset_id=dataset.id, message="a3", family="revealed", rule="acts/1", p=p, evidence=[seen])
             session.add(label)
     said = words(here.get("/conversations/one?id=talk"))
+    assert "P(better than their usual)" in said
     assert "revealed 0.88 acts/1 copy" in said
     assert "0.11" not in said
     assert "0.22" not in said

@@ -30,6 +30,15 @@ def test_a_person_is_erased_when_their_id_was_typed_twice(browser, broker, engin
     assert row.user[:10] in text
     assert f"/jobs/{job.id}" in text
     assert 'hx-trigger="every 2s"' in text
+    assert "Erasing." in text
+    assert f"{row.asked_by[:12]}…</bdi>" in text
+    part = {"hx-request": "true"}
+    assert "erasure-said" not in browser.get("/erasure", headers=part).text
+    with transaction(engine) as session:
+        session.get_one(Erasure, row.seq).finished_at = now()
+    over = browser.get("/erasure", headers=part).text
+    assert '<div id="erasure-said" hx-swap-oob="true">\n</div>' in over  # what was said goes with the next look
+    assert "Erasing." not in browser.get("/erasure?done=asked").text
     assert "quokkaplume" not in text + browser.get("/audit").text + browser.get(f"/jobs/{job.id}").text
 
 

@@ -33,6 +33,29 @@ def test_the_page_shows_what_came_in(here, client, make_event, engine, project):
     assert "cannot tell" in part
 
 
+def test_a_verdict_is_said_once_and_the_labels_beside_it(here, engine, project):
+    said = {"sentence": "Models: cannot tell.", "labels_sentence": "Labels: likes go with replies."}
+    with transaction(engine) as session:
+        session.add(Report(project_id=project.id, verdict="cannot tell", summary=said, folder=""))
+    for path in ("/", "/reports"):
+        text = here.get(path).text
+        assert text.count("cannot tell") == 1
+        assert "Labels: likes go with replies." in text
+
+
+def test_an_address_that_nobody_knows_is_a_page_in_a_browser_and_a_problem_elsewhere(here, stranger):
+    html = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for client in (here, stranger):
+        answer = client.get("/jbos/<b>", headers=html)
+        assert answer.status_code == 404
+        assert "<h1>There is no such page</h1>" in answer.text
+        assert "/jbos/&lt;b&gt;" in answer.text
+        assert "content-security-policy" in answer.headers
+        for path in ("/v1/nothing", "/openai/nothing", "/sdk/a/b", "/static/a/b"):
+            assert client.get(path, headers=html).headers["content-type"] == "application/problem+json"
+        assert client.get("/jbos").headers["content-type"] == "application/problem+json"
+
+
 def test_an_empty_project_and_no_project_are_shown(here, engine):
     assert "Nothing has come in yet" in here.get("/").text
     with transaction(engine) as session:

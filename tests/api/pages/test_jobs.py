@@ -88,6 +88,8 @@ def test_a_refresh_is_asked_for_once(browser, broker, engine, project, count):
         )
         assert job.arguments == {"then": jobs.REFRESH}
     assert "project.refresh" in browser.get("/audit").text
+    said = browser.get(f"/jobs/{job.id}").text
+    assert "run.train stated, then run.train revealed, then report.compare</bdi>" in said
 
 
 def test_at_this_machine_jobs_of_all_projects_stand_together_or_apart(here, engine, some):

@@ -1,10 +1,11 @@
 """The pages of keys: a new one is shown once, a rotation says until when, and revoking asks first."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 
-from unspoken.store import keys
+from unspoken.store import keys, page_key
 from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Key
 
@@ -35,6 +36,8 @@ def test_a_new_key_is_shown_once_and_works(browser, engine, project):
     answer = browser.post("/keys", data=form)
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
+    assert '<script src="/static/copy.js" defer>' in answer.text
+    assert browser.get("/static/copy.js").headers["content-type"].startswith("text/javascript")
     plaintext = shown(answer.text)
     with reading(engine) as session:
         assert keys.authenticate(session, plaintext).role == "write"
@@ -90,6 +93,39 @@ def test_revoking_asks_first_and_then_does_it(browser, engine, secret):
     for nothing in ("none", "%00"):
         assert browser.post(f"/keys/{nothing}/revoke", data={}).status_code == 404
         assert browser.get(f"/keys/{nothing}/revoke").status_code == 404
+
+
+def test_the_key_of_the_chat_is_not_rotated_and_revoking_it_says_what_that_does(browser, client, engine, key_of):
+    with transaction(engine) as session:
+        _, plaintext = page_key.ensure(session, "chat", None)
+        key_id = keys.authenticate(session, plaintext).key_id
+        namesake, _ = keys.create(
+            session, keys.authenticate(session, plaintext).project_id, "write", name=page_key.NAME
+        )
+    text = browser.get("/keys").text
+    assert f"/keys/{key_id}/rotate" not in text
+    assert f"/keys/{key_id}/revoke" in text
+    assert f"/keys/{namesake.id}/rotate" in text
+    refused = [
+        browser.get(f"/keys/{key_id}/rotate"),
+        browser.post(f"/keys/{key_id}/rotate", data={"overlap_s": "3600"}),
+        client.post(f"/v1/keys/{key_id}/rotate", headers={"authorization": f"Bearer {key_of('admin')}"}),
+    ]
+    for answer in refused:
+        assert answer.status_code == 409
+        assert "key of the page /chat" in answer.text
+    with reading(engine) as session:
+        assert keys.authenticate(session, plaintext).key_id == key_id
+    assert "closes the chat of this project for good" in browser.get(f"/keys/{key_id}/revoke").text
+    assert "closes the chat" not in browser.get(f"/keys/{namesake.id}/revoke").text
+
+
+def test_who_did_not_sign_in_is_led_to_the_form_and_then_to_the_question(here, secret):
+    text = here.get("/keys").text
+    assert text.count("(sign in)") == 2
+    assert f'href="/keys/{secret.id}' not in text
+    for deed in ("rotate", "revoke"):
+        assert f'href="/signin?{urlencode({"back": f"/keys/{secret.id}/{deed}"})}"' in text
 
 
 def test_who_revokes_their_own_key_is_warned_and_signed_out(browser, engine, project, admin_key):

@@ -52,6 +52,15 @@ def test_the_newest_in_force_is_shown_by_family_with_reasons(here, engine, proje
     assert "69 of 70 (99 %)" in words(here.get(f"/labels?dataset={old}"))
 
 
+def test_the_bar_of_each_step_is_all_that_entered_it(here, engine, project):
+    made(engine, project.id, 1, [step("conversations", 900, 900), step("answers", 2000, 500), step("none", 0, 0)])
+    answer = here.get("/labels")
+    assert re.findall(r'class="dropped" y="3" width="(\d+)"', answer.text) == ["100", "100", "0"]
+    assert re.findall(r'class="kept" width="([\d.]+)"', answer.text) == ["100.00", "25.00", "0"]
+    for word in ("par", "Recipe", "Siblings", "Unpaired labels", "People on one side"):
+        assert word in words(answer)
+
+
 def test_a_withdrawn_one_says_so(here, engine, project):
     gone = made(engine, project.id, 1, [step("answers", 5, 5)], withdrawn=True)
     for path in ("/labels", f"/labels?dataset={gone}"):

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
 from unspoken.store.columns import now
-from unspoken.store.database import transaction
+from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Dataset, Model, Report
 
 
@@ -34,15 +35,18 @@ def trained(engine, project):
         return [row.id for row in rows]
 
 
-def test_a_model_is_shown_with_where_it_comes_from_and_leads(browser, trained):
+def test_a_model_is_shown_with_where_it_comes_from_and_leads(browser, engine, trained):
     text = browser.get("/models").text
     said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
     for words in (
-        "stated 3", "revealed 1", "222222222222", "dddddddddd", "labels 3 142", "pairs 194", "base minilm",
+        "stated 3", "revealed 1", "222222222222", "labels 3 142", "pairs 194", "base minilm",
         "variance held 0.987", "0.684", "not measured", "differ by more than the margin", "withdrawn",
     ):  # fmt: skip
         assert words in said, words
     assert text.index("stated") < text.index("revealed models")
+    with reading(engine) as session:
+        [dataset] = session.scalars(select(Dataset.id))
+    assert text.count(f'href="/labels?dataset={dataset}"') == 4
     assert text.count("/promote") == 3  # not the withdrawn one
     assert "/rollback" not in text
 
@@ -57,7 +61,11 @@ def test_a_promotion_is_one_press_and_going_back_another(browser, trained):
     assert text.count("in force</span>") == 1
     assert "/models/stated/rollback" in text
     assert browser.post("/models/stated/rollback", data={}).headers["location"] == "/models?done=back"
-    assert "/models/stated/rollback" not in browser.get("/models").text
+    first_again = browser.get("/models").text
+    assert "/models/stated/rollback" not in first_again
+    assert re.search(
+        r"<small id=\"(\w+)\">No model of this family was in force before.*aria-describedby=\"\1\"", first_again
+    )
     for refused in (
         browser.post("/models/stated/rollback", data={}),
         browser.post(f"/models/{withdrawn}/promote", data={}),

@@ -3,12 +3,16 @@
 import logging
 from datetime import timedelta
 
+import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 from tests.api.pages.conftest import SAME
 
 from unspoken.api.deps import COOKIE
+from unspoken.api.pages.forms import same_origin
 from unspoken.api.pages.frame import own_path
 from unspoken.api.pages.session import MOST_WRONG
+from unspoken.errors import NotAllowed
 from unspoken.store import keys, projects, sessions
 from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
@@ -54,11 +58,14 @@ def test_only_an_admin_key_signs_in(elsewhere, key_of):
         assert "set-cookie" not in answer.headers
 
 
-def test_tries_are_few_and_the_right_key_of_another_address_still_works(app, elsewhere, admin_key):
+def test_tries_are_few_and_a_right_key_still_works(app, elsewhere, admin_key):
     for _ in range(MOST_WRONG):
         assert elsewhere.post("/signin", data={"key": "uns_admin_guess"}).status_code == 401
-    refused = elsewhere.post("/signin", data={"key": admin_key})
+    refused = elsewhere.post("/signin", data={"key": "another guess"})
     assert refused.status_code == 429
+    # Behind a proxy everybody has this address: nobody may lock the others out.
+    assert elsewhere.post("/signin", data={"key": admin_key}).status_code == 303
+    assert elsewhere.post("/signin", data={"key": "another guess"}).status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 61
     with TestClient(app, "https://collect.example", headers=SAME, client=("2001:db8::1", 1)) as other:
         assert other.post("/signin", data={"key": admin_key}, follow_redirects=False).status_code == 303
@@ -90,6 +97,24 @@ def test_the_origin_counts_where_a_browser_says_no_more(app, admin_key):
         for origin, status in origins.items():
             answer = client.post("/signin", data={"key": admin_key}, headers={"origin": origin})
             assert answer.status_code == status, origin
+
+
+def test_what_only_reads_may_show_its_page_where_a_browser_says_no_more():
+    def asked(method, **headers):
+        raw = [(b"host", b"collect.example:8000"), *((name.encode(), said.encode()) for name, said in headers.items())]
+        return Request({"type": "http", "method": method, "path": "/", "query_string": b"", "headers": raw})
+
+    ours = "http://collect.example:8000/chat?a=b"
+    for method in ("GET", "HEAD"):
+        same_origin(asked(method, referer=ours))
+    for refused in (
+        asked("POST", referer=ours), asked("GET"), asked("GET", referer="http://evil.example/collect.example:8000"),
+        asked("GET", referer="http://collect.example/chat"), asked("GET", referer="http://["),
+        asked("GET", referer=ours, origin="http://evil.example"), asked("GET", referer=ours, origin="null"),
+        asked("POST", origin="http://["),
+    ):  # fmt: skip
+        with pytest.raises(NotAllowed):
+            same_origin(refused)
 
 
 def test_a_revoked_key_ends_its_sessions_at_once(browser, engine, admin_key, project):
@@ -126,6 +151,7 @@ def test_a_session_that_is_over_says_so_and_leads_back(elsewhere, engine, admin_
 def test_after_a_refused_deed_one_is_led_back_to_the_page_it_was_on(elsewhere):
     answer = elsewhere.post("/jobs/refresh", headers={"referer": "https://collect.example/jobs?state=failed"})
     assert answer.status_code == 401
+    assert elsewhere.post("/jobs/refresh", headers={"referer": "http://["}).status_code == 401
     assert 'name="back" value="/jobs?state=failed"' in answer.text
 
 

@@ -6,7 +6,8 @@ from html import unescape
 
 import pytest
 
-from unspoken.events import parse
+from unspoken.api.pages.families import CONTEXT, FAMILIES, GROUPS
+from unspoken.events import KINDS, parse
 from unspoken.store import projects
 from unspoken.store.columns import now
 from unspoken.store.daily import daily
@@ -48,6 +49,23 @@ def test_each_kind_has_a_picture_and_a_rate(here, happen):
     assert f"<title>{yesterday}: 2</title>" in answer.text
     assert re.search(rf"{yesterday} 4 5 2 0", said)  # the table: answers, messages, votes, copies
     assert "Nothing happened" not in said
+
+
+def test_what_says_only_that_something_was_shown_or_asked_is_in_neither_total(here, happen):
+    happen("message", 1, 4, role="assistant")
+    happen("vote", 1, 2)
+    happen("copy", 1, 1)
+    for kind in CONTEXT:
+        happen(kind, 1, 3, **({"message": None} if kind in ("hide", "return") else {}))
+    said = words(here.get("/signals"))
+    assert re.search(r"All stated 2 .* 50\.0 per 100 answers All revealed 1 .* 25\.0 per 100 answers Stated:", said)
+    context = said.partition("Context: what they were shown, or asked")[2]
+    assert all(f"{kind} 3 " in context for kind in CONTEXT)
+
+
+def test_every_kind_stands_in_one_group():
+    assert sorted(kind for kinds in GROUPS.values() for kind in kinds) == sorted(set(KINDS) - {"message"})
+    assert set(FAMILIES) == set(KINDS)
 
 
 def test_a_window_that_is_empty_shows_the_last_days_there_are(engine, here, happen):

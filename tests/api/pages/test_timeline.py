@@ -39,6 +39,12 @@ def test_time_counts_from_the_exposure_and_what_was_seen_is_one_bar():
     assert [each.kind for each in line.acts] == ["expose", "heartbeat", "hide", "return", "copy"]
 
 
+def test_what_was_only_shown_or_asked_takes_no_name_from_what_was_said():
+    line = drawn([act("expose"), act("solicit", 1, shown=True), act("vote", 1, value=1), act("solicit", 60)])
+    # Drawn first, it lies beneath the vote of the same moment.
+    assert [(mark.kind, mark.row) for mark in line.marks] == [("solicit", 0), ("solicit", 0), ("vote", 1)]
+
+
 def test_nothing_is_no_timeline():
     assert timeline([]) is None
 
@@ -93,12 +99,17 @@ def test_an_act_that_names_no_message_is_about_the_answer_its_page_last_showed()
         act("vote", 7, "gone"),
         act("edit", 8, "q"),
         act("pause", 9, None),
+        act("choice", 10, None, chosen="gone", rejected=["lost"]),
+        act("expose", 11, "gone"),
+        act("close", 12, None),
     ]
     found = {key: [each.kind for each in of] for key, of in about(acts, roles).items()}
     assert found == {
         "a": ["expose", "close", "choice", "pause"],
         "b": ["expose", "choice"],
-        None: ["hide", "rating", "vote"],
+        None: ["hide", "rating"],
+        "gone": ["vote", "choice", "expose", "close"],
+        "lost": ["choice"],
         "q": ["edit"],
     }
 
@@ -140,6 +151,8 @@ def test_every_kind_can_be_said_in_words_with_or_without_its_fields():
     assert detail(act("view", visible_ms=12_000, hidden_ms=0, seen_chars=3, total_chars=9)) == (
         "visible 12 s, seen 3 of 9 characters"
     )
+    asked = [detail(act("solicit", level="soft", **said)) for said in ({}, {"shown": True}, {"shown": False})]
+    assert asked == ["soft", "soft, asked", "soft, nobody was asked"]
     assert detail(act("pause", ms=2500, phase="reading")) == "while reading, for 2.5 s"
     assert detail(act("choice", rejected=["x", "y"], tie=True)) == "a tie of x, y"
     assert [seconds(each) for each in (0, 0.26, -3, 59, 125, 7200, 200_000)] == [

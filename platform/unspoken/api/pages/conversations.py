@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from unspoken.api.deps import Database
 from unspoken.api.pages import frame, reading
+from unspoken.api.pages.families import GROUPS
 from unspoken.api.pages.forms import Form
 from unspoken.api.pages.looking import Look, Looking
 from unspoken.api.pages.threads import Threads
@@ -22,6 +23,7 @@ from unspoken.store.tables import Project
 PER_PAGE = 20  # messages of one conversation
 WHOLE = 1_000_000  # characters: the longest that a message may have
 LOOSE = 50  # acts about the conversation as a whole that are listed
+ABSENT = 20  # messages that never came whose acts are shown
 ANY = conversations.Filter()
 router = frame.router()
 
@@ -67,7 +69,7 @@ def conversation(
     """A conversation along one path of its tree: through the message `at`, or to the newest."""
     project = look.one
     with database.reading(engine) as session:
-        held = talk.Talk([], False) if flaw(id) else talk.read(session, project.number, id)
+        held = talk.Talk([], False) if flaw(id) else talk.read(session, project.number, id, talk.MOST)
         if not held.acts:
             raise NotFound("There is no such conversation in this project, or it was erased or is older than is kept.")
         threads = Threads(held.acts)
@@ -81,6 +83,8 @@ def conversation(
         texts = talk.texts(session, project.number, id, on_page, reading.SHOWN)
         labels = talk.labels(session, project.id, on_page)
         messages = reading.told(shown, texts, acts, labels, {act.id: act.kind for act in held.acts})
+        gone = [name for name in acts if name is not None and name not in threads.nodes]
+        kept = talk.texts(session, project.number, id, gone[:ABSENT], 0)
     loose = acts.get(None, [])
     return frame.page(
         "conversation.html",
@@ -93,6 +97,8 @@ def conversation(
         chips=reading.chips(held.acts),
         loose=[(act, detail(act)) for act in loose[:LOOSE]],
         loose_more=len(loose) - LOOSE,
+        absent=[reading.absent(name, acts[name], name in kept) for name in gone[:ABSENT]],
+        absent_more=len(gone) - ABSENT,
         users=list(dict.fromkeys(act.user for act in held.acts if act.user))[:6],
         devices=sorted({act.device for act in held.acts if act.device}),
         page=page,
@@ -129,7 +135,7 @@ def _list(
         wanted=wanted,
         listing=listing,
         found=found,
-        kinds=[kind for kind in KINDS if kind not in ("message", "heartbeat")],
+        kinds=[kind for kinds in GROUPS.values() for kind in kinds if kind != "heartbeat"],
         older=conversations.said_place(listing.after) if listing else None,
         models=sorted({model for row in listing.rows for model in row.models}) if listing else [],
         filtered=wanted != ANY,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from fastapi import Depends, Request
 
@@ -25,7 +25,10 @@ def same_origin(request: Request) -> None:
     if site is not None:
         ours = site == "same-origin"
     else:  # not sent to a name without TLS; browsers that are older do not send it at all
-        origin = urlsplit(request.headers.get("origin", ""))
+        said = request.headers.get("origin")
+        if said is None and request.method in ("GET", "HEAD"):  # to our own server these come without an Origin
+            said = request.headers.get("referer")
+        origin = _split(said or "")
         ours = bool(origin.netloc) and origin.netloc.lower() == request.headers.get("host", "").lower()
     if not ours:
         raise NotAllowed(
@@ -71,6 +74,13 @@ def number(fields: Fields, name: str, what: str) -> float | None:
         return float(said) if said else None
     except ValueError:
         raise BadInput(f"{what} is a number, as in 250; {said[:40]!r} is none. Go back and change it.") from None
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # brackets that hold no address
+        return urlsplit("")
 
 
 def _too_large() -> TooLarge:

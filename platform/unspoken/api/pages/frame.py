@@ -32,10 +32,10 @@ from jinja2 import Environment, PackageLoader
 
 import unspoken
 from unspoken.api import problems
+from unspoken.api.pages.families import FAMILIES
 from unspoken.api.pages.looking import Look
 from unspoken.api.pages.wording import seconds
 from unspoken.errors import BadInput, NotFound, NotSignedIn, TooMany, Unavailable, UnspokenError
-from unspoken.events import REVEALED, STATED
 from unspoken.store.columns import now
 
 POLICY = (
@@ -44,7 +44,6 @@ POLICY = (
 )
 # A form's Origin would be `null` under the server's stricter policy, and could not be told from another site's.
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin", "Vary": "HX-Request"}
-FAMILIES = {"message": "messages", **dict.fromkeys(STATED, "stated"), **dict.fromkeys(REVEALED, "revealed")}
 NAVIGATION = (
     ("", (("/", "Overview"), ("/live", "Live"), ("/conversations", "Conversations"))),
     ("What it says", (("/signals", "Signals"), ("/labels", "Labels"))),
@@ -64,6 +63,9 @@ HTMX = json.dumps(
         "timeout": 20_000,
     }
 )
+AN_ID = 40  # characters; how long a shortened one is helps nobody
+# What is wrong there is said as JSON, whoever asks.
+FOR_PROGRAMS = ("/v1/", "/openai/", "/sdk/", "/static/")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -126,11 +128,23 @@ def refused(request: Request, error: UnspokenError) -> HTMLResponse:
     return page("closed.html", error.status, headers, look=look, title=_title(error), detail=error.public)
 
 
+async def unknown(request: Request, error: Exception) -> Response:
+    """For an address that no route has: a page for whoever asks with a browser, a problem for a program."""
+    path = request.scope["path"]
+    if path.startswith(FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
+        return problems.plain(request, error)
+    detail = f"Nothing is at {path[:200]} here. The pages are listed on the overview."
+    return page("closed.html", 404, {"Vary": "Accept"}, title="There is no such page", detail=detail, unknown=True)
+
+
 def wanted(request: Request) -> str:
     """Where somebody who has to sign in was, or was going: a path of our own."""
     if request.method == "GET":
         return own_path(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # brackets that hold no address
+        return "/"
     return own_path(f"{came.path}?{came.query}" if came.query else came.path)
 
 
@@ -182,6 +196,8 @@ def _json(value: object) -> str:
 
 
 def _clip(text: object, most: int = 300) -> str:
-    """The beginning of a text that may be of any length; how long it is, where something is left out."""
+    """The beginning of a text that may be of any length; of one that is longer than an id, also how long it is."""
     said = str(text)
-    return said if len(said) <= most else f"{said[:most]}… ({_count(len(said))} characters)"
+    if len(said) <= most:
+        return said
+    return f"{said[:most]}…" if len(said) <= AN_ID else f"{said[:most]}… ({_count(len(said))} characters)"

@@ -1,6 +1,6 @@
 """Jobs: which there are and how far they have come, one of them in full, and asking for a refresh."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -62,4 +62,19 @@ def job_page(engine: Database, look: Looking, job_id: str) -> HTMLResponse:
         job = None if flaw(job_id) else session.get(Job, job_id)
     if job is None or job.project_id not in {each.id for each in look.projects}:
         raise NotFound(f"There is no job with the id {job_id[:64]!r}.")
-    return frame.page("job_now.html" if look.partial else "job.html", look=look, every=True, job=job)
+    steps = _in_words(job.arguments.get("then"))
+    return frame.page("job_now.html" if look.partial else "job.html", look=look, every=True, job=job, steps=steps)
+
+
+def _in_words(then: Any) -> str | None:
+    """The steps that follow in a chain, `[[name, arguments], …]`, for people; None for anything else."""
+    if not isinstance(then, list):
+        return None
+    said = []
+    for step in then:
+        match step:
+            case [str(name), dict(own)]:
+                said.append(" ".join([name, *map(str, own.values())]))
+            case _:
+                return None
+    return ", then ".join(said) or "nothing more"

@@ -32,11 +32,11 @@ def keys_page(engine: Database, look: Looking) -> HTMLResponse:
     """Those in force first; no key can be shown again."""
     with reading(engine) as session:
         found = sorted(keys.listed(session, look.one.id), key=lambda key: key.created_at, reverse=True)
+        chat = {key.id for key in found if keys.is_of_page(session, key)}
     at = now()
     live = [key for key in found if not _over(key, at)]
-    return frame.page(
-        "keys.html", look=look, live=live, over=[key for key in found if _over(key, at)], roles=ROLES, at=at
-    )
+    over = [key for key in found if _over(key, at)]
+    return frame.page("keys.html", look=look, live=live, over=over, roles=ROLES, chat=chat)
 
 
 @router.post("/keys")
@@ -60,6 +60,7 @@ def ask_rotate(engine: Database, look: Looking, key_id: str) -> HTMLResponse:
     """Asks how long the old one goes on."""
     with reading(engine) as session:
         key = _one(session, look, key_id)
+        keys.may_rotate(session, key)
     return frame.page("key_rotate.html", look=look, key=key, overlaps=OVERLAPS, own=_own(look, key))
 
 
@@ -78,7 +79,8 @@ def ask_revoke(engine: Database, look: Looking, key_id: str) -> HTMLResponse:
     """Asks whether this is meant."""
     with reading(engine) as session:
         key = _one(session, look, key_id)
-    return frame.page("key_revoke.html", look=look, key=key, own=_own(look, key))
+        chat = keys.is_of_page(session, key)
+    return frame.page("key_revoke.html", look=look, key=key, own=_own(look, key), chat=chat)
 
 
 @router.post("/keys/{key_id}/revoke")

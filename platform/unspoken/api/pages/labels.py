@@ -36,5 +36,4 @@ def labels(engine: Database, look: Looking) -> HTMLResponse:
         before=found[:first],
         families_apart=[(name, [step for step in found if step.family == name]) for name in ("stated", "revealed")],
         after=[step for step in found[first:] if not step.family],
-        most=max((step.entered for step in found), default=1) or 1,
     )

@@ -28,6 +28,16 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """What was done about a message that is not there. `earlier`: it is kept, but the page does not read that far."""
+
+    message: str
+    earlier: bool
+    chips: list[tuple[str, int, str]]
+    timeline: Timeline | None
+
+
+@dataclass(frozen=True)
 class Told:
     """One message of the page. `acts` stand in a list where there is no timeline to draw them in."""
 
@@ -41,7 +51,7 @@ class Told:
 
 
 def about(acts: Iterable[Act], roles: Mapping[str, str]) -> dict[str | None, list[Act]]:
-    """Acts by the message they are about; None for what is about the conversation, or about a message not there.
+    """Acts by the message they are about, also one that is not there; None for what is about the conversation.
 
     An act that names none (a tab that hides, or is closed) is about the answer which that page last showed.
     """
@@ -53,11 +63,12 @@ def about(acts: Iterable[Act], roles: Mapping[str, str]) -> dict[str | None, lis
                 shown.setdefault(act.page, act.message)
             continue
         if act.kind == "choice":
-            of = [act.fields.get("chosen"), *(act.fields.get("rejected") or ())]
-            targets: list[str | None] = [each for each in of if each in roles]
+            of = [each for each in (act.fields.get("chosen"), *(act.fields.get("rejected") or ())) if each]
+            targets = [each for each in of if each in roles] or of
         elif act.message is not None:
-            targets = [act.message] if act.message in roles else []
-            if roles.get(act.message) == "assistant":
+            targets = [act.message]
+            # Only answers are exposed, so one whose message is not there is an answer too.
+            if roles.get(act.message, "assistant" if act.kind == "expose" else "") == "assistant":
                 shown[act.page] = act.message
         else:
             targets = [shown[act.page]] if act.page in shown and act.kind not in ("rating", "share") else []
@@ -91,6 +102,11 @@ def told(
             )
         )
     return found
+
+
+def absent(message: str, acts: Sequence[Act], earlier: bool) -> Absent:
+    """A message that events speak of and that was not read."""
+    return Absent(message, earlier, chips(acts), timeline(acts))
 
 
 def chips(acts: Iterable[Act]) -> list[tuple[str, int, str]]:

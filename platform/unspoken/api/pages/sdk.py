@@ -1,27 +1,19 @@
-"""The browser SDK at /sdk/unspoken.js: one module made of the files in web/sdk, for pages of any origin.
+"""The browser SDK at /sdk/unspoken.js: one module, made of the files in web/sdk, for pages of any origin.
 
-The sources are small modules with comments; what is served is their text in one file, without the imports that held
-them together, minified, and with short names for what is private to a class. The joining takes no parser, because of
-how these files are written, which tests/api/pages/test_sdk.py holds them to.
+What is served is built when those change (`make sdk`, by esbuild) and not here: it is a file among them.
 """
 
 import gzip
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from importlib import resources
-from itertools import product
-from string import ascii_lowercase
 
-import rjsmin
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-import unspoken
-
-PARTS = ("ids.js", "outbox.js", "watch.js", "leaving.js", "unspoken.js")  # in the order of who needs whom
+MODULE = "unspoken.min.js"
 TYPES = "unspoken.d.ts"
 SHARED = {
     "Access-Control-Allow-Origin": "*",  # a module is fetched with CORS
@@ -29,8 +21,6 @@ SHARED = {
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",
     "Vary": "Accept-Encoding",
 }
-PRIVATE = r"#[a-zA-Z]\w*"
-LETTERS = list(product(range(9), ascii_lowercase))
 router = APIRouter(include_in_schema=False)
 
 
@@ -46,40 +36,20 @@ class Served:
 @router.api_route("/sdk/unspoken.js", methods=["GET", "HEAD"])
 def module(request: Request) -> Response:
     """The module."""
-    return _answer(request, served("js"), "text/javascript; charset=utf-8")
+    return _answer(request, served(MODULE), "text/javascript; charset=utf-8")
 
 
 @router.api_route("/sdk/unspoken.d.ts", methods=["GET", "HEAD"])
 def types(request: Request) -> Response:
     """Its types, to be kept beside a copy of it or named in a `paths` of tsconfig.json."""
-    return _answer(request, served("d.ts"), "application/typescript; charset=utf-8")
+    return _answer(request, served(TYPES), "application/typescript; charset=utf-8")
 
 
 @lru_cache
-def served(form: str) -> Served:
-    """`js` or `d.ts`, made once."""
-    folder = resources.files("unspoken.web").joinpath("sdk")
-    if form == "js":
-        parts = (folder.joinpath(name).read_text("utf-8") for name in PARTS)
-        text = f"// unspoken {unspoken.__version__}, Apache-2.0\n" + joined(*parts)
-    else:
-        text = folder.joinpath(TYPES).read_text("utf-8")
-    plain = text.encode()
+def served(name: str) -> Served:
+    """A file of web/sdk, packed once."""
+    plain = resources.files("unspoken.web").joinpath("sdk", name).read_bytes()
     return Served(plain, gzip.compress(plain, 9, mtime=0), sha256(plain).hexdigest()[:20])
-
-
-def joined(*parts: str) -> str:
-    """Modules as one: only the last one's exports are exports of the whole."""
-    inner = [re.sub(r"^export ", "", part, flags=re.MULTILINE) for part in parts[:-1]]
-    text = re.sub(r"^import .*\n", "", "\n".join([*inner, parts[-1]]), flags=re.MULTILINE)
-    whole = rjsmin.jsmin(text).strip() + "\n"
-    short = {name: f"#{letter}{number or ''}" for name, (number, letter) in zip(_private(whole), LETTERS, strict=False)}
-    return re.sub(PRIVATE, lambda name: short[name[0]], whole)
-
-
-def _private(text: str) -> list[str]:
-    """The names that begin with #, the frequent ones first. In no other place a # stands before a letter."""
-    return [name for name, _ in Counter(re.findall(PRIVATE, text)).most_common()]
 
 
 def _answer(request: Request, file: Served, media: str) -> Response:

@@ -6,8 +6,9 @@ from fastapi.responses import HTMLResponse
 
 from unspoken.api.deps import Database
 from unspoken.api.pages import frame
+from unspoken.api.pages.families import GROUPS
 from unspoken.api.pages.looking import Looking
-from unspoken.events import KINDS, REVEALED, STATED
+from unspoken.events import KINDS
 from unspoken.store import daily
 from unspoken.store.columns import now
 from unspoken.store.database import reading
@@ -37,11 +38,11 @@ def signals(engine: Database, look: Looking) -> HTMLResponse:
     answers = sum(found.answers)
     groups = {
         family: [_picture(kind, family, found.kinds[kind], answers) for kind in kinds if kind in found.kinds]
-        for family, kinds in (("stated", STATED), ("revealed", REVEALED))
+        for family, kinds in GROUPS.items()
     }
     totals = [
         _picture("Answers", "answers", found.answers, 0),
-        *(_picture(f"All {family}", family, _sum(found, kinds), answers) for family, kinds in _families()),
+        *(_picture(f"All {name}", name, _sum(found, GROUPS[name]), answers) for name in ("stated", "revealed")),
     ]
     known = [kind for kind in KINDS if kind in found.kinds]
     return frame.page(
@@ -59,10 +60,6 @@ def signals(engine: Database, look: Looking) -> HTMLResponse:
             for place, day in reversed(list(enumerate(found.dates)))
         ],
     )
-
-
-def _families() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return (("stated", STATED), ("revealed", REVEALED))
 
 
 def _sum(found: daily.Daily, kinds: tuple[str, ...]) -> list[int]:

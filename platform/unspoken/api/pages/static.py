@@ -9,6 +9,7 @@ STATIC = {
     "unspoken.css": "text/css; charset=utf-8",
     "conversations.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "copy.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "htmx.LICENSE.txt": "text/plain; charset=utf-8",
 }

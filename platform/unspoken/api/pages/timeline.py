@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
+from unspoken.api.pages.families import CONTEXT
 from unspoken.api.pages.wording import detail, seconds
 from unspoken.store.talk import Act
 
@@ -30,6 +31,7 @@ class Mark:
     x: float
     kind: str
     at_s: float
+    at: datetime
     detail: str
     row: int = 0
 
@@ -120,7 +122,7 @@ def timeline(acts: Sequence[Act]) -> Timeline | None:
 
 def _mark(axis: Axis, act: Act) -> Mark:
     at_s = (act.at - axis.origin).total_seconds()
-    return Mark(axis.x(at_s), act.kind, at_s, detail(act))
+    return Mark(axis.x(at_s), act.kind, at_s, act.at, detail(act))
 
 
 def _named(marks: Sequence[Mark]) -> list[Mark]:
@@ -129,11 +131,12 @@ def _named(marks: Sequence[Mark]) -> list[Mark]:
     placed = []
     for mark in sorted(marks, key=lambda each: (FIRST.index(each.kind) if each.kind in FIRST else len(FIRST), each.x)):
         free = (row for row in ROWS if all(abs(mark.x - x) >= LABEL for x in taken[row]))
-        row = 0 if mark.kind == "heartbeat" else next(free, 0)
+        row = 0 if mark.kind in CONTEXT else next(free, 0)
         if row:
             taken[row].append(mark.x)
         placed.append(replace(mark, row=row))
-    return sorted(placed, key=lambda each: each.x)
+    # What was only shown or asked is drawn first, so that it lies beneath what was said at the same moment.
+    return sorted(placed, key=lambda each: (each.kind not in CONTEXT, each.x))
 
 
 def _visible(axis: Axis, acts: Sequence[Act]) -> list[Stretch]:

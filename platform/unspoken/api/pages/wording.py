@@ -33,6 +33,8 @@ def brief(act: Act) -> str:
         return VOTES.get(act.fields.get("value", 0), "")
     if act.kind == "rating":
         return _plain(act.fields.get("value"))
+    if act.kind == "solicit":
+        return {None: "", True: "asked", False: "nobody asked"}[act.fields.get("shown")]
     return f"while {act.fields['phase']}" if act.kind == "close" and act.fields.get("phase") else ""
 
 
@@ -64,7 +66,8 @@ def _choice(of: Fields) -> str:
 
 def _solicit(of: Fields) -> str:
     answered = {None: "", True: ", answered", False: ", not answered"}[of.get("answered")]
-    return f"{of.get('level')}{answered}"
+    asked = {None: "", True: ", asked", False: ", nobody was asked"}[of.get("shown")]
+    return f"{of.get('level')}{asked}{answered}"
 
 
 def _view(of: Fields) -> str:

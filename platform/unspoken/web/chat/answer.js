@@ -2,6 +2,7 @@
 // writes, none of it can become markup. Links stay text. Only the block that still grows is built again as text comes.
 
 const SHOWN = 20_000; // characters on the page at first; more on demand, so that a megabyte does not freeze it
+const SHOWN_LINES = 2_000; // and lines, each of which may be an item of a list
 const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(?<![\w*])\*([^*\s][^*\n]{0,500})\*(?![\w*])/g;
 const CONTROLS = /[\u202a-\u202e\u2066-\u2069]/g; // they reorder what stands around them: in code, a known trick
 const LIST = /^\s{0,8}(?:([-*+•])|(\d{1,9})[.)])\s+(.*)$/;
@@ -11,6 +12,7 @@ export class Rendered {
     this.element = element;
     this.copied = copied ?? (() => {});
     this.most = SHOWN;
+    this.mostLines = SHOWN_LINES;
     this.clear();
   }
 
@@ -18,13 +20,23 @@ export class Rendered {
     this.element.replaceChildren();
     this.text = "";
     this.stable = 0; // characters whose nodes are final
-    this.loose = []; // nodes of what comes after
+    this.loose = null; // {node, block} of the one that still grows
     this.rest = null;
   }
 
   /** How much of the text is on the page. */
   get length() {
-    return Math.min(this.text.length, this.most);
+    let end = -1;
+    for (let line = 0; line < this.mostLines; line++) {
+      end = this.text.indexOf("\n", end + 1);
+      if (end < 0 || end >= this.most) return Math.min(this.text.length, this.most);
+    }
+    return end;
+  }
+
+  /** What of the text is on the page. */
+  get shown() {
+    return this.text.slice(0, this.length);
   }
 
   set(text) {
@@ -36,12 +48,13 @@ export class Rendered {
   }
 
   build() {
-    for (const node of this.loose) node.remove();
     const found = blocks(this.text.slice(this.stable, this.length));
-    const nodes = found.map((block) => this.node(block));
-    this.element.append(...nodes);
+    const kept = this.loose && found[0] && grown(this.loose, found[0]);
+    if (!kept) this.loose?.node.remove();
+    const nodes = found.map((block, i) => (kept && !i ? this.loose.node : this.node(block)));
+    this.element.append(...nodes.slice(kept ? 1 : 0));
     if (this.rest) this.element.append(this.rest);
-    this.loose = nodes.slice(-1);
+    this.loose = found.length ? { node: nodes.at(-1), block: found.at(-1) } : null;
     if (found.length > 1) this.stable += found.at(-1).start;
   }
 
@@ -56,6 +69,7 @@ export class Rendered {
       this.rest = element("button", { type: "button", className: "quiet rest" });
       this.rest.addEventListener("click", () => {
         this.most += SHOWN;
+        this.mostLines += SHOWN_LINES;
         this.build();
         this.offerRest();
       });
@@ -87,6 +101,19 @@ export class Rendered {
     frame.append(head, pre);
     return frame;
   }
+}
+
+/** Whether a list that is on the page only had to grow: a long one takes too long to be built again with each word. */
+function grown({ node, block }, now) {
+  if (block.kind !== "list" || now.kind !== "list" || block.ordered !== now.ordered || block.first !== now.first) return false;
+  const last = block.items.length - 1;
+  if (now.items.length <= last) return false;
+  if (now.items[last] !== block.items[last]) {
+    node.children[last].replaceChildren();
+    inline(node.children[last], now.items[last]);
+  }
+  node.append(...now.items.slice(last + 1).map((item) => inline(element("li", { dir: "auto" }), item)));
+  return true;
 }
 
 /** Blocks of a text, each with the place where it starts. */

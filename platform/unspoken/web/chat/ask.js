@@ -27,8 +27,9 @@ export async function answer(asked, { began, more, signal }) {
 }
 
 /** The whole of an answer that was being written when the page was left. */
-export async function resume(message, user, mode, more) {
-  return follow(await reach(`/chat/completions/${encodeURIComponent(message)}?${new URLSearchParams({ user, mode })}`), more);
+export async function resume(message, user, mode, { more, signal }) {
+  const path = `/chat/completions/${encodeURIComponent(message)}?${new URLSearchParams({ user, mode })}`;
+  return follow(await reach(path, { signal }), more);
 }
 
 /** Stops an answer; whether the server knew of it. */

@@ -84,11 +84,11 @@ export class Answer extends Message {
     this.state();
   }
 
-  /** The text so far; how much of it is on the page. */
+  /** Shows the text so far; gives back what of it is on the page. */
   update() {
     this.rendered.set(this.node.text);
     this.state();
-    return this.rendered.length;
+    return this.rendered.shown;
   }
 
   state(trouble) {

@@ -3,7 +3,7 @@
 import * as asking from "/chat/ask.js";
 import { Answer, Prompt } from "/chat/bubbles.js";
 import { Choice, draw } from "/chat/choice.js";
-import { newId, recall, remember } from "/chat/memory.js";
+import { forget, newId, recall, remember } from "/chat/memory.js";
 import { Panel } from "/chat/panel.js";
 import { Recording } from "/chat/recording.js";
 import { Screen } from "/chat/screen.js";
@@ -15,7 +15,7 @@ const screen = new Screen(MOST_CHARS);
 const recording = new Recording(panel, (before) => changed(before));
 const messages = document.getElementById("messages");
 let tree = Tree.from(recall("tree")) ?? new Tree(newId());
-let running = new Map(); // answers that are being written: node → {abort, stream, user}
+let running = new Map(); // answers that are being written: node → {abort, stream, user, recorded, named}
 let choice = null; // the two answers that wait for a choice
 let bubbles = new Map(); // node → its Prompt or Answer
 
@@ -27,6 +27,7 @@ const acts = {
     const all = tree.siblings(node);
     const to = all[all.indexOf(node) + step];
     if (!to) return;
+    if (choice) skip();
     tree.show(to);
     recording.did((u) => u.select(to.id, { previous: node.id, displayed: all.at(-1).id }));
     render();
@@ -34,6 +35,7 @@ const acts = {
     save();
   },
   again(node) {
+    if (choice) skip();
     recording.did((u) => u.regenerate(node.id, { displayed: tree.siblings(node).at(-1).id }));
     if (running.has(node)) end(node, "stopped");
     ask(tree.get(node.parent));
@@ -41,8 +43,8 @@ const acts = {
   edited(node, text) {
     if (!screen.fits(text)) return false;
     const prompt = { id: newId(), role: "user", text, parent: node.parent };
+    skip();
     recording.did((u) => u.edit(node.id, prompt.id));
-    stopAll();
     ask(tree.add(prompt));
     return true;
   },
@@ -54,7 +56,7 @@ const acts = {
   },
   async copied(node, text, part) {
     const done = await screen.copy(text);
-    if (done) recording.did((u) => u.copy(node.id, { chars: text.length, part }));
+    if (done) recording.did((u) => u.copy(node.id, { chars: [...text].length, part }));
     return done;
   },
 };
@@ -80,6 +82,7 @@ function ask(prompt, fresh = false) {
   if (lot?.shown) {
     choice = new Choice(nodes, acts, (result) => decide(prompt, nodes, lot, result));
     choice.lot = lot;
+    choice.nodes.forEach((node, i) => screen.speech.begin(node, i ? "Right" : "Left"));
     render();
   } else {
     tree.add(nodes[0]);
@@ -89,18 +92,7 @@ function ask(prompt, fresh = false) {
   screen.follow();
 }
 
-async function write(prompt, node, lot) {
-  const abort = new AbortController();
-  const work = { abort, stream: null, user: recording.user, named: false };
-  running.set(node, work);
-  screen.busy(true);
-  const bubble = () => choice?.of(node) ?? bubbles.get(node);
-  const frame = screen.frames(() => {
-    const shown = bubble()?.update() ?? 0;
-    work.stream?.text(shown);
-    screen.speak(node.text);
-    screen.follow();
-  });
+function write(prompt, node, lot) {
   const turns = asking.history(tree.above(prompt));
   const asked = { messages: turns, mode: recording.mode };
   if (recording.on) {
@@ -108,46 +100,71 @@ async function write(prompt, node, lot) {
     if (prompt.parent !== null) asked.parent = prompt.parent;
     if (lot) asked.arm = { side_by_side: lot.shown ? "two" : "one" };
   }
+  const work = { abort: new AbortController(), stream: null, user: recording.user, recorded: recording.on, named: false };
+  return follow(node, work, (more) =>
+    asking.answer(asked, { signal: work.abort.signal, began: (id) => named(node, id, work, prompt, lot), more }),
+  );
+}
+
+const bubble = (node) => choice?.of(node) ?? bubbles.get(node);
+
+/** Shows an answer as it comes, until it has ended one way or another. */
+async function follow(node, work, request) {
+  running.set(node, work);
+  screen.busy(true);
+  screen.speech.begin(node);
+  const frame = screen.frames(() => {
+    const shown = bubble(node)?.update() ?? "";
+    work.stream?.text(shown);
+    screen.speech.more();
+    screen.follow();
+  });
   let trouble;
   try {
-    const told = await asking.answer(asked, {
-      signal: abort.signal,
-      began: (id) => named(node, id, work, prompt, lot, bubble),
-      more: (text) => {
-        node.text = text;
-        frame.soon();
-      },
+    const told = await request((text) => {
+      node.text = text;
+      frame.soon();
     });
     node.finish ??= told.finish;
     node.model = told.model;
   } catch (error) {
     if (work.left) return; // the browser ended it with the page: that says nothing of the answer
-    if (error.name !== "AbortError") trouble = error.message;
+    if (work.resumed) node.finish ??= "cut";
+    else if (error.name !== "AbortError") trouble = error.message;
     node.finish ??= trouble ? "error" : "stopped";
-    if (error.status === 401 || error.status === 403) screen.trouble(trouble);
+    if (!work.resumed && (error.status === 401 || error.status === 403)) screen.trouble(trouble);
   }
-  running.delete(node);
+  if (running.get(node) === work) running.delete(node);
   frame.now();
-  bubble()?.state(trouble);
+  bubble(node)?.state(trouble);
   work.stream?.finish(node.finish === "cut" ? "error" : node.finish);
   screen.busy(running.size > 0);
-  screen.done(node, trouble);
-  if (recording.on && work.named) recording.logged("assistant", node.id, tree.id, prompt.id);
-  if (choice?.of(node)) settle(prompt);
+  screen.speech.end(node, trouble ?? (node.finish === "stopped" ? "Stopped." : "The answer is complete."));
+  if (recording.on && work.named && !work.resumed) recording.logged("assistant", node.id, tree.id, node.parent);
+  if (choice?.of(node)) settle();
   save();
 }
 
 /** The server has named the answer: from here on its events and ours speak of the same thing. */
-function named(node, id, work, prompt, lot, bubble) {
+function named(node, id, work, prompt, lot) {
   if (id) {
     rename(node, id);
     work.named = true;
   }
-  if (!recording.on) return;
+  if (work.ended) hangUp(node, work);
+  if (!recording.on || !work.recorded) return;
   save();
   recording.logged("user", prompt.id, tree.id, prompt.parent);
-  work.stream = recording.did((u) => u.stream({ message: node.id, element: bubble().body, parent: prompt.id }));
+  listen(node, work);
+  if (work.pressed) recording.did((u) => u.stop(node.id));
   if (lot && !lot.shown) recording.solicit(node.id, lot, false);
+}
+
+/** The SDK watches the answer from here on. */
+function listen(node, work) {
+  const element = bubble(node)?.body ?? null;
+  panel.written(node.id);
+  work.stream = recording.did((u) => u.stream({ message: node.id, element, parent: node.parent }));
 }
 
 function rename(node, id) {
@@ -162,7 +179,7 @@ function rename(node, id) {
 }
 
 /** Both answers of a choice have ended: it can be made, unless one of them failed. */
-function settle(prompt) {
+function settle() {
   choice.ready();
   const good = choice.nodes.filter((node) => node.text);
   if (choice.nodes.every((node) => node.finish !== undefined) && good.length < 2) {
@@ -197,16 +214,31 @@ function skip() {
 
 function stopAll(pressed = false) {
   for (const node of [...running.keys()]) {
-    if (pressed) recording.did((u) => u.stop(node.id));
+    const work = running.get(node);
+    if (pressed && work.named) recording.did((u) => u.stop(node.id));
+    work.pressed = pressed;
     end(node, "stopped");
   }
 }
 
-/** Ends an answer that is being written: on the server, which keeps what there is, else by hanging up. */
-async function end(node, finish) {
+/** Ends an answer that is being written. */
+function end(node, finish) {
   const work = running.get(node);
   node.finish = finish;
-  if (!work.named || !recording.on || !(await asking.stop(node.id, work.user))) work.abort.abort();
+  work.ended = true;
+  if (work.named || !work.recorded) {
+    hangUp(node, work);
+    return;
+  }
+  // The server has yet to say its name, and goes on writing and recording until it is told to stop by that name.
+  running.delete(node);
+  screen.busy(running.size > 0);
+  bubble(node)?.state();
+}
+
+/** On the server, which keeps what there is; where that says nothing, by hanging up. */
+async function hangUp(node, work) {
+  if (!work.recorded || !(await asking.stop(node.id, work.user))) work.abort.abort();
 }
 
 function begin() {
@@ -225,11 +257,7 @@ function changed(before) {
   if (before === null) {
     restore();
   } else if ((before === "none") !== (recording.mode === "none")) {
-    stopAll();
     begin();
-  } else {
-    bubbles = new Map();
-    render();
   }
   screen.focus();
 }
@@ -241,7 +269,9 @@ function render() {
       const made = node.role === "user" ? new Prompt(node, acts) : new Answer(node, acts);
       bubbles.set(node, made);
       if (made instanceof Answer && node.finish !== undefined && node.text) {
-        recording.did((u) => u.show({ message: node.id, element: made.body, chars: made.rendered.length }));
+        recording.did((u) => u.show({ message: node.id, element: made.body, chars: [...made.rendered.shown].length }));
+      } else if (running.get(node)?.resumed) {
+        listen(node, running.get(node));
       }
     }
     const all = tree.siblings(node);
@@ -262,39 +292,27 @@ function save() {
 function restore() {
   if (!recording.on) tree = new Tree(newId());
   recording.did((u) => u.conversation(tree.id));
-  const open = [...tree.nodes.values()].filter((node) => node.role === "assistant" && node.finish === undefined);
+  bubbles = new Map(); // those of before the visitor's choice was known have no votes, and nobody watches them
   render();
-  for (const node of open) resume(node);
+  for (const node of tree.nodes.values()) {
+    if (node.role === "assistant" && node.finish === undefined && !running.has(node)) resume(node);
+  }
   screen.follow(true);
 }
 
-async function resume(node) {
-  const bubble = bubbles.get(node);
-  const stream = bubble && recording.did((u) => u.stream({ message: node.id, element: bubble.body, parent: node.parent }));
-  try {
-    const told = await asking.resume(node.id, recording.user, recording.mode, (text) => {
-      node.text = text;
-      const shown = bubble?.update();
-      stream?.text(shown ?? 0);
-    });
-    node.finish = told.finish;
-    node.model = told.model;
-  } catch {
-    node.finish = "cut";
-  }
-  bubble?.update();
-  stream?.finish(node.finish === "cut" ? "error" : node.finish);
-  save();
+function resume(node) {
+  const work = { abort: new AbortController(), stream: null, user: recording.user, recorded: true, named: true, resumed: true };
+  if (bubble(node)) listen(node, work);
+  const { signal } = work.abort;
+  return follow(node, work, (more) => asking.resume(node.id, work.user, recording.mode, { more, signal }));
 }
 
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted) return;
-  for (const [node, work] of running) { // out of the back/forward cache: the server has gone on meanwhile
+  for (const [node, work] of [...running]) { // out of the back/forward cache: the server has gone on meanwhile
     work.abort.abort();
-    running.delete(node);
     resume(node);
   }
-  screen.busy(false);
 });
 addEventListener("pagehide", () => {
   for (const work of running.values()) work.left = true;
@@ -302,5 +320,13 @@ addEventListener("pagehide", () => {
   if (choice) recording.solicit(choice.nodes[0].id, choice.lot, false); // left without choosing
 });
 
-render();
+try {
+  render();
+} catch (error) {
+  console.warn("The conversation of before cannot be shown.", error);
+  forget("tree");
+  tree = new Tree(newId());
+  bubbles = new Map();
+  render();
+}
 recording.begin();

@@ -24,6 +24,11 @@ export function remember(name, value) {
   }
 }
 
+/** The name under which it is kept, by which other tabs tell of it. */
+export function stored(name) {
+  return PREFIX + name;
+}
+
 export function forget(name) {
   held.delete(name);
   try {

@@ -9,7 +9,8 @@ const MEANS = {
   vote: (event) => (event.value > 0 ? "thumbs up" : event.value < 0 ? "thumbs down" : "your vote, taken back") + (event.reasons?.length || event.comment ? ", with reasons" : ""),
   choice: (event) => (event.tie ? "both are about the same" : "one of two answers, and which stood where"),
   solicit: (event) => (event.shown ? "you were asked to choose: the lot fell on this prompt" : "you were not asked to choose: the lot, too, is data"),
-  expose: () => "its first word came on your screen",
+  expose: (event, shown) =>
+    shown === "again" ? "it is on your screen again" : shown === "written" ? "its first word came on your screen" : "it is on your screen",
   heartbeat: () => "it is still there: if these stop, you have left",
   view: (event) => `it was on the screen for ${Math.round((event.visible_ms ?? 0) / 1000)} s`,
   regenerate: () => "you wanted another answer",
@@ -31,6 +32,8 @@ export class Panel {
     this.list = document.getElementById("events");
     this.button = document.getElementById("watch");
     this.lines = new Map(); // event id → its line
+    this.begun = new Set(); // ids of what this page itself told; the rest is of the one before
+    this.shown = new Map(); // message → "written" by this page, or "again" once it has been on the screen
     this.beats = new Map(); // message → the one line of its heartbeats: there are many of them
     this.button.addEventListener("click", () => this.toggle(this.panel.hidden));
     document.getElementById("unwatch").addEventListener("click", () => {
@@ -47,6 +50,17 @@ export class Panel {
     if (kept) remember("panel", open);
   }
 
+  /** Where nothing is recorded there are no colours to explain. */
+  silent(yes) {
+    this.panel.querySelector(".legend").hidden = yes;
+    this.list.hidden = yes;
+  }
+
+  /** An answer begins to be written here. */
+  written(message) {
+    this.shown.set(message, "written");
+  }
+
   note(text, who) {
     document.getElementById("panel-note").textContent = text;
     document.getElementById("who").textContent = who;
@@ -59,6 +73,8 @@ export class Panel {
       mark(known, state);
       return;
     }
+    if (state === "queued" || event.kind === "message") this.begun.add(event.id);
+    else if (!this.begun.has(event.id)) return; // a page that ended left it behind, or its line is gone
     const beat = event.kind === "heartbeat" && this.beats.get(event.message);
     if (beat && !beat.line.hasAttribute("data-gone")) {
       beat.times += 1;
@@ -71,7 +87,8 @@ export class Panel {
     const line = document.getElementById("t-event").content.firstElementChild.cloneNode(true);
     line.classList.add(event.kind === "message" ? "messages" : STATED.includes(event.kind) ? "stated" : "revealed");
     line.querySelector(".kind").textContent = event.kind;
-    line.querySelector(".means").textContent = MEANS[event.kind]?.(event) ?? "";
+    line.querySelector(".means").textContent = MEANS[event.kind]?.(event, this.shown.get(event.message)) ?? "";
+    if (event.kind === "expose") this.shown.set(event.message, "again");
     const shown = { line, event, times: 1 };
     line.querySelector("details").addEventListener("toggle", () => {
       line.querySelector("pre").textContent = JSON.stringify(shown.event, null, 1).slice(0, 4_000);

@@ -1,6 +1,6 @@
 // What may be recorded, and the SDK that does it: asked first, remembered, changed at any time.
 
-import { asksForPrivacy, forget, recall, remember, visitor } from "/chat/memory.js";
+import { asksForPrivacy, forget, recall, remember, stored, visitor } from "/chat/memory.js";
 
 const VERSION = "2026-11"; // of the notice; another one asks again
 const PURPOSES = "service,analytics,training";
@@ -13,6 +13,7 @@ export class Recording {
     this.changed = changed;
     this.mode = null;
     this.sdk = null;
+    this.number = null; // the visitor's, for as long as something is recorded
     this.dialog = document.getElementById("consent");
     this.private = asksForPrivacy();
     this.wire();
@@ -23,7 +24,7 @@ export class Recording {
   }
 
   get user() {
-    return this.on ? visitor() : undefined;
+    return this.on ? (this.number ??= visitor()) : undefined;
   }
 
   get consent() {
@@ -32,8 +33,8 @@ export class Recording {
 
   /** The visitor's remembered choice, or the question. */
   begin() {
-    const known = recall("consent");
-    if (known?.version === VERSION && NAMES[known.mode]) this.choose(known.mode);
+    const known = chosen(JSON.stringify(recall("consent")));
+    if (known) this.choose(known);
     else this.ask();
   }
 
@@ -52,11 +53,13 @@ export class Recording {
     this.panel.event({ id: `${role} ${message}`, kind: "message", role, conversation, message, parent }, "sent");
   }
 
-  async choose(mode) {
+  /** `here`: in this tab, and not in another one of the same browser. */
+  async choose(mode, here = true) {
     const before = this.mode;
     this.mode = mode === "all" && this.private ? "votes" : mode;
-    remember("consent", { version: VERSION, mode });
+    if (here) remember("consent", { version: VERSION, mode });
     if (this.mode === "none") {
+      this.number = null;
       this.sdk?.consent("none");
       this.sdk?.shutdown();
       this.sdk = null;
@@ -77,7 +80,7 @@ export class Recording {
       this.sdk = init({
         key: document.body.dataset.key,
         endpoint: location.origin,
-        user: visitor(),
+        user: this.user,
         consent: this.mode,
         consentVersion: this.consent,
         onEvent: (event, state) => this.panel.event(event, state),
@@ -90,13 +93,14 @@ export class Recording {
   say() {
     document.getElementById("recorded").textContent = `Recording: ${NAMES[this.mode]}`;
     document.body.dataset.recording = this.mode;
+    this.panel.silent(this.mode === "none");
     this.panel.note(
       this.mode === "none"
         ? "Nothing: you chose that nothing is recorded."
         : this.mode === "votes"
           ? "Messages and what you say of them. What you do is not recorded" + (this.private ? ": your browser asks not to be followed." : ".")
           : "Each line is one event. Press it to see all of what was sent.",
-      this.on ? `Your number here: ${visitor()}` : "",
+      this.on ? `Your number here: ${this.user}` : "",
     );
   }
 
@@ -117,6 +121,13 @@ export class Recording {
 
   wire() {
     document.getElementById("recording").addEventListener("click", () => this.ask());
+    // Whoever takes something back in one tab takes it back in all. Where more is allowed, a tab goes on as it was.
+    addEventListener("storage", ({ key, newValue }) => {
+      const mode = key === stored("consent") && chosen(newValue);
+      if (!mode || (this.mode && Object.keys(NAMES).indexOf(mode) >= Object.keys(NAMES).indexOf(this.mode))) return;
+      this.choose(mode, false);
+      this.dialog.close();
+    });
     const agree = this.dialog.querySelector("#agree");
     this.dialog.addEventListener("change", () => (agree.disabled = false));
     this.dialog.addEventListener("cancel", (event) => this.mode ?? event.preventDefault());
@@ -128,5 +139,15 @@ export class Recording {
         this.ask(); // some browsers close it at the second Escape all the same
       }
     });
+  }
+}
+
+/** What was chosen, of what is kept of it; nothing where another notice was read. */
+function chosen(kept) {
+  try {
+    const { version, mode } = JSON.parse(kept);
+    return version === VERSION && Object.hasOwn(NAMES, mode) ? mode : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,4 +1,6 @@
-// The parts of the page around the messages: the message box, the buttons, scrolling, and what a screen reader hears.
+// The parts of the page around the messages: the message box, the buttons and scrolling.
+
+import { Speech } from "/chat/speech.js";
 
 const NEAR = 120; // pixels from the end that still count as being there
 
@@ -8,8 +10,7 @@ export class Screen {
     this.form = document.getElementById("composer");
     this.field = document.getElementById("prompt");
     this.scroller = document.getElementById("talk");
-    this.spoken = document.getElementById("spoken");
-    this.saidTo = 0;
+    this.speech = new Speech(document.getElementById("spoken"));
     this.atEnd = true;
     this.wire();
   }
@@ -115,28 +116,6 @@ export class Screen {
         run();
       },
     };
-  }
-
-  /** For those who listen: sentences as they are finished, each once. */
-  speak(text) {
-    if (text.length < this.saidTo) this.saidTo = 0;
-    const rest = text.slice(this.saidTo, this.saidTo + 5_000);
-    const end = Math.max(rest.lastIndexOf(". "), rest.lastIndexOf("\n"), rest.lastIndexOf("! "), rest.lastIndexOf("? "));
-    if (end > 0) this.utter(rest.slice(0, end + 1), end + 1);
-  }
-
-  done(node, trouble) {
-    const rest = node.text.slice(this.saidTo, this.saidTo + 5_000);
-    this.utter(`${rest} ${trouble ?? (node.finish === "stopped" ? "Stopped." : "The answer is complete.")}`, 0);
-    this.saidTo = 0;
-  }
-
-  utter(text, chars) {
-    const line = document.createElement("p");
-    line.textContent = text;
-    this.spoken.append(line);
-    while (this.spoken.children.length > 5) this.spoken.firstChild.remove();
-    this.saidTo += chars;
   }
 
   async copy(text) {

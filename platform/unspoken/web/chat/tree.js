@@ -46,19 +46,33 @@ export class Tree {
     return found;
   }
 
+  /** Whether the way up from this message ends. */
+  ends(node) {
+    let steps = 0;
+    for (let at = node; at.parent !== null; at = this.nodes.get(at.parent)) if (++steps > this.nodes.size) return false;
+    return true;
+  }
+
   toJSON() {
-    return { id: this.id, nodes: [...this.nodes.values()], shown: [...this.shown] };
+    // That the rest of an answer could not be had is true of one page view; the next one asks for it again.
+    const nodes = [...this.nodes.values()].map((node) => (node.finish === "cut" ? { ...node, finish: undefined } : node));
+    return { id: this.id, nodes, shown: [...this.shown] };
   }
 
   /** What toJSON made; null for anything else. */
   static from(said) {
     try {
       const tree = new Tree(String(said.id));
-      for (const { id, role, text, parent, finish, model, vote } of said.nodes) {
+      for (const { id, role, text, parent = null, finish, model, vote } of said.nodes) {
+        const known = (value) => value === undefined || typeof value === "string";
         if (typeof id !== "string" || typeof text !== "string" || !["user", "assistant"].includes(role)) return null;
-        tree.nodes.set(id, { id, role, text, parent: parent ?? null, finish, model, vote });
+        if (!known(finish) || !known(model) || ![undefined, -1, 0, 1].includes(vote)) return null;
+        // A message stands below its parent: what is no tree is not read, it would be walked for ever.
+        if (parent !== null && !said.nodes.some((each) => each.id === parent)) return null;
+        tree.nodes.set(id, { id, role, text, parent, finish, model, vote });
       }
-      tree.shown = new Map(said.shown);
+      if (![...tree.nodes.values()].every((node) => tree.ends(node))) return null;
+      tree.shown = new Map(said.shown.filter(([at, id]) => tree.nodes.get(id) && (tree.nodes.get(id).parent ?? "") === at));
       return tree.nodes.size ? tree : null;
     } catch {
       return null;

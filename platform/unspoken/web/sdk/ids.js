@@ -1,10 +1,17 @@
 // @ts-check
 /** Ids of events and pages, and texts that every database can store. */
 
+const began = Date.now() - performance.now();
+
+/** The time of this page: one that is put right in the middle of a visit moves no two of its events apart. */
+export function clock() {
+  return Math.round(began + performance.now());
+}
+
 /** A UUID v7: in the order of their making, and nobody else's. */
 export function uuid7() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  let ms = Date.now();
+  let ms = clock();
   for (let place = 5; place >= 0; place--) {
     bytes[place] = ms % 256;
     ms = Math.floor(ms / 256);
@@ -29,12 +36,15 @@ export function characters(text, from = 0) {
 }
 
 /**
- * As JSON, with U+FFFD for a NUL and for half a surrogate pair, which no database takes.
+ * As JSON, with U+FFFD for a NUL and for half a surrogate pair, which no database takes. A `toJSON` that the host page
+ * gave to all arrays or texts, as old libraries do, is passed over.
  * @param {any} value
  * @returns {string}
  */
 export function json(value) {
-  return JSON.stringify(value, (_, each) =>
-    typeof each === "string" ? each.replace(/\0|[\ud800-\udfff]/gu, "\ufffd") : each,
-  );
+  return JSON.stringify(value, function (/** @type {string} */ key, /** @type {any} */ made) {
+    const each = /** @type {any} */ (this)[key];
+    if (typeof each === "string") return each.replace(/\0|[\ud800-\udfff]/gu, "\ufffd");
+    return each && typeof each === "object" && !Array.isArray(each) ? made : each;
+  });
 }

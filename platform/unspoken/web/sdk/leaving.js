@@ -9,7 +9,7 @@ import { attempt } from "./outbox.js";
 /** @typedef {import("./outbox.js").Outbox} Outbox */
 /** @typedef {import("./watch.js").Watch} Watch */
 
-const KNOWN_MS = 30_000; // a navigation that has not ended the page by then never will
+const KNOWN_MS = 10_000; // a navigation that has not ended the page by then was a download, or nothing
 
 export class Leaving {
   #hidden = NaN; // when the tab was hidden, by the monotonic clock
@@ -45,9 +45,14 @@ export class Leaving {
     const { navigation } = /** @type {any} */ (window);
     this.knows = !!navigation; // else a link or a script may have navigated, and nobody would tell
     if (!navigation) return;
-    listen(navigation, "navigate", ({ hashChange, downloadRequest }) => {
-      if (!hashChange && downloadRequest === null) this.#going = performance.now();
-    });
+    // Where the browser says that another document takes this one's place, that is known. Else a navigation that began
+    // shortly before is taken for one, though it may have been a download.
+    if ("onpageswap" in window) listen(window, "pageswap", () => (this.#going = performance.now()));
+    else {
+      listen(navigation, "navigate", ({ hashChange, downloadRequest }) => {
+        if (!hashChange && downloadRequest === null) this.#going = performance.now();
+      });
+    }
     listen(navigation, "navigatesuccess", () => (this.#going = -Infinity)); // within the page, which lives on
   }
 

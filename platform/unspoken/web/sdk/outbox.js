@@ -5,7 +5,7 @@
  * An event is never told apart by anything but its id, and the server stores an id once. So whatever may have been
  * lost is simply sent again, by this page or by the next one: an acknowledgement that nobody heard costs a repetition.
  */
-import { json, uuid7 } from "./ids.js";
+import { clock, json, uuid7 } from "./ids.js";
 
 /** @typedef {{ event: Record<string, any>, json: string, size: number, flying: number }} Item */
 /** @typedef {import("./unspoken.js").Fate} Fate */
@@ -40,6 +40,7 @@ export class Outbox {
   #kept = false;
   #said = false;
   #stopped = false;
+  #ending = false; // what cannot be sent at once is left to the next page
   #gone = false; // this page may never come back: the next one need not wait to take what it keeps
   #own;
 
@@ -63,8 +64,9 @@ export class Outbox {
   /** @param {Record<string, any>} event */
   add(event) {
     if (this.#stopped) return;
-    this.#push(event);
+    const item = this.#push(event);
     this.report(event, "queued");
+    if (item.size > MOST_BYTES) this.#remove([item], "dropped", "it is larger than the queue");
     this.#trim();
     this.#linger ||= window.setTimeout(() => {
       this.#linger = 0;
@@ -94,6 +96,12 @@ export class Outbox {
     for (let left = LEAVE_BATCHES; left > 0; left--) this.#fly(fitting(this.#idle(), LEAVE_BYTES));
   }
 
+  /** The recording ends, and the page may go on. */
+  end() {
+    this.#ending = true;
+    this.hurry();
+  }
+
   /** The page ends with this call: nothing here waits for anything. */
   leave() {
     this.#gone = true;
@@ -109,7 +117,7 @@ export class Outbox {
 
   /** @param {{ json: string }[]} items */
   body(items) {
-    return `{"events":[${items.map((each) => each.json).join()}],"sent_at":${Date.now()}}`;
+    return `{"events":[${items.map((each) => each.json).join()}],"sent_at":${clock()}}`;
   }
 
   /** The network is back, or the page: no use in waiting any longer. */
@@ -121,10 +129,12 @@ export class Outbox {
     this.#later(0);
   }
 
-  /** Writes what waits to where the next page finds it. */
+  /** Writes what waits to where the next page finds it; if there is no room for all, what people said before the rest. */
   save() {
     let room = MOST_KEPT;
-    const kept = this.#items.filter((each) => (room -= each.size) >= 0 || ((room += each.size), false));
+    const order = [...this.#items].sort((one, other) => rank(one) - rank(other));
+    const fit = new Set(order.filter((each) => (room -= each.size) >= 0 || ((room += each.size), false)));
+    const kept = this.#items.filter((each) => fit.has(each));
     attempt(() => {
       if (kept.length) localStorage.setItem(this.#own, `{"t":${Date.now()},"gone":${this.#gone},${this.body(kept).slice(1)}`);
       else if (this.#kept) localStorage.removeItem(this.#own);
@@ -135,9 +145,10 @@ export class Outbox {
   /** Takes what pages that ended could not send. One page at a time where locks exist; twice would change nothing. */
   inherit() {
     if (!this.allowed("vote")) return;
-    const locks = navigator.locks;
-    if (locks) locks.request(this.prefix, { ifAvailable: true }, (lock) => lock && this.#take()).catch(() => {});
-    else this.#take();
+    const take = () => this.#take();
+    const asked = attempt(() => navigator.locks.request(this.prefix, { ifAvailable: true }, (lock) => lock && take()));
+    if (asked) asked.catch(take);
+    else take();
   }
 
   #take() {
@@ -145,11 +156,17 @@ export class Outbox {
     const now = Date.now();
     this.#each((key) => {
       if (key === this.#own) return;
-      const { t, gone, events } = attempt(() => JSON.parse(localStorage.getItem(key) ?? "")) ?? {};
+      const { t, gone, events, sent_at } = attempt(() => JSON.parse(localStorage.getItem(key) ?? "")) ?? {};
       const age = Math.abs(now - t);
       if (!gone && age < STALE_MS) return; // that page lives and sends its events itself
       if (key.startsWith(this.prefix) && age < OLDEST_MS && Array.isArray(events)) {
-        for (const event of events) if (event?.id && this.allowed(event.kind) && !had.has(event.id)) this.#push(event);
+        // That page's clock may be another than this one's, and what is sent together is told the time by one.
+        const off = clock() - Math.max(0, now - t) - sent_at;
+        for (const event of events) {
+          if (!event?.id || !this.allowed(event.kind) || had.has(event.id)) continue;
+          if (Math.abs(off) > 1000) event.at += off;
+          this.#push(event);
+        }
         this.#trim();
         this.save(); // first kept twice, then once
       } else if (!key.startsWith(this.prefix) && age < OLDEST_MS) return;
@@ -169,16 +186,17 @@ export class Outbox {
   #push(event) {
     const text = json(event);
     const size = new TextEncoder().encode(text).length;
-    this.#items.push({ event, json: text, size, flying: GROUNDED });
+    const item = { event, json: text, size, flying: GROUNDED };
+    this.#items.push(item);
     this.#bytes += size;
+    return item;
   }
 
   /** Heartbeats go first, then behaviour, and what people said last of all. */
   #trim() {
     while (this.#items.length > MOST_EVENTS || (this.#bytes > MOST_BYTES && this.#items.length > 1)) {
-      const beat = this.#items.find((each) => each.event.kind === "heartbeat");
-      const done = this.#items.find((each) => !STATED.includes(each.event.kind));
-      this.#remove([beat ?? done ?? this.#items[0]], "dropped", "the queue is full");
+      const last = Math.max(...this.#items.map(rank));
+      this.#remove(this.#items.filter((each) => rank(each) === last).slice(0, 1), "dropped", "the queue is full");
     }
   }
 
@@ -238,7 +256,7 @@ export class Outbox {
     const body = this.body(batch);
     for (const each of batch) each.flying = keepalive ? SURVIVING : FLYING;
     this.save();
-    let status = 0, wait = 0;
+    let status = 0, wait = 0, ours = false;
     /** @type {any} */
     let answer;
     try {
@@ -246,23 +264,26 @@ export class Outbox {
       const response = await fetch(this.url, { method: "POST", body, keepalive, credentials: "omit", signal });
       status = response.status;
       wait = Number(response.headers.get("Retry-After")) || 0;
+      ours = /^application\/problem\+json/.test(response.headers.get("Content-Type") ?? "");
       answer = await response.json();
     } catch {
       // No network, a policy, a login page in our place: the status says what is known.
     }
     for (const each of batch) each.flying = GROUNDED;
-    attempt(() => this.#settle(batch, status, wait, answer));
+    attempt(() => this.#settle(batch, status, wait, ours, answer));
   }
 
   /**
    * @param {Item[]} batch
    * @param {number} status 0 when nobody answered
    * @param {number} wait seconds that the server asks for
+   * @param {boolean} ours the server itself says no, and not what stands before it and may think better of it
    * @param {any} answer
    */
-  #settle(batch, status, wait, answer) {
+  #settle(batch, status, wait, ours, answer) {
     const refused = Array.isArray(answer?.items) ? answer.items : [];
-    const unfit = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+    const sick = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+    const unfit = sick && (ours || (status === 413 && batch[0].size > LEAVE_BYTES));
     if (typeof answer?.stored === "number" || (unfit && refused.length)) {
       const details = new Map(refused.map((/** @type {any} */ each) => [each.item, each.detail]));
       batch.forEach((each, place) => {
@@ -272,16 +293,20 @@ export class Outbox {
       });
       this.#failures = 0;
       this.#most = BATCH;
-    } else if (status === 401 || status === 403) {
+    } else if (unfit && (status === 401 || status === 403)) {
       this.#stopped = true;
       this.#remove(this.#items, "dropped", answer?.detail);
       this.#say(answer?.detail ?? "the key is not good here");
-    } else if (unfit && [400, 409, 413, 422].includes(status) && batch.length > 1) {
+    } else if ((status === 413 || (unfit && [400, 409, 422].includes(status))) && batch.length > 1) {
       this.#most = batch.length >> 1; // one of them is bad: the halves will show which
     } else if (unfit) {
       this.#remove(batch, "dropped", answer?.detail);
       this.#say(answer?.detail ?? `the address answers ${status}`);
+    } else if (this.#ending) {
+      this.#gone = this.#stopped = true;
     } else {
+      if (sick) this.#failures = Math.max(this.#failures, 5);
+      if (sick) this.#say(`the address answers ${status}; it is tried again`);
       const pace = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
       this.#notBefore = performance.now() + Math.max(pace, Math.min(wait, 3600) * 1000);
     }
@@ -294,6 +319,14 @@ export class Outbox {
     if (!this.#said) console.debug("unspoken:", detail);
     this.#said = true;
   }
+}
+
+/**
+ * What is given up last has the lowest: what people said, then what they did, then signs of life.
+ * @param {Item} item
+ */
+function rank({ event: { kind } }) {
+  return STATED.includes(kind) ? 0 : kind === "heartbeat" ? 2 : 1;
 }
 
 /**

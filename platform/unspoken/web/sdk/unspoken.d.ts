@@ -49,12 +49,19 @@ export interface Unspoken {
   conversation(id: string): void;
   stream(given: {
     message: string;
-    element: Element | null;
+    /** Where it is rendered, or how to find that. */
+    element: Element | (() => Element | null) | null;
     parent?: string;
     displayed?: string;
     conversation?: string;
   }): Answer;
-  show(given: { message: string; element: Element | null; chars?: number; parent?: string; conversation?: string }): void;
+  show(given: {
+    message: string;
+    element: Element | (() => Element | null) | null;
+    chars?: number;
+    parent?: string;
+    conversation?: string;
+  }): void;
   message(given: {
     message: string;
     role: "user" | "assistant" | "system" | "tool";

@@ -4,7 +4,7 @@
  *
  * Whatever goes wrong in here, the page it runs in must not notice: every entry is guarded.
  */
-import { characters, uuid7 } from "./ids.js";
+import { characters, clock, uuid7 } from "./ids.js";
 import { Leaving } from "./leaving.js";
 import { Outbox, STATED, attempt } from "./outbox.js";
 import { Watch } from "./watch.js";
@@ -75,12 +75,14 @@ class Recorder {
       if (ours && disposition === "enforce" && effectiveDirective === "connect-src") this.outbox.blocked = true;
     });
     on(window, "online", () => this.outbox.retry());
-    on(document, "copy", () => this.#copied());
+    on(document, "copy", (event) => this.#copied(event));
+    if (this.#mode === "none") this.#forget();
     this.outbox.inherit();
     const inherits = setInterval(() => this.outbox.inherit(), 60_000); // of pages that crash while this one lives
     signal.addEventListener("abort", () => clearInterval(inherits));
     const watch = new Watch(
       (kind, fields, track) => {
+        this.#touched ||= kind === "expose";
         this.emit(kind, { message: track?.message, ...fields }, track?.conversation);
         if (kind === "heartbeat" || kind === "expose") this.#arm();
       },
@@ -96,7 +98,7 @@ class Recorder {
         this.#allows(kind)
           ? this.#event(kind, { ...fields, conversation: watch.current?.conversation }, this.#closeId)
           : undefined,
-      present: () => this.#touched || watch.composing,
+      present: () => this.#touched || watch.composing || watch.phase === "streaming",
       renew: () => this.#renew(),
     };
     this.#leaving = new Leaving(watch, this.outbox, page, this.guarded, signal);
@@ -113,19 +115,21 @@ class Recorder {
         const track = this.#watch?.tracks.get(needed(message));
         const phase = phased && track ? { phase: track.streaming ? "streaming" : "reading" } : {};
         this.emit(kind, { ...track?.chars, ...phase, ...more, message: needed(message) }, track?.conversation);
-        if (kind === "stop" && track) this.#finish(track);
+        if ((kind === "stop" || kind === "regenerate") && track) this.#finish(track);
       });
     return {
       conversation: guarded((id) => {
         if (name(id) === this.#conversation) return;
         this.#watch?.leave();
+        this.#arm();
         this.#touched = false;
         this.#conversation = name(id);
       }),
       stream: (given) => this.#stream(given),
       show: guarded((given) => {
         const track = this.#begin(given, false);
-        this.#watch?.grow(track, given.chars ?? characters(given.element?.textContent ?? ""));
+        if (!track || track.streaming) return; // its stream says how much there is
+        this.#watch?.grow(track, given.chars ?? characters(track.element?.textContent ?? ""));
       }),
       message: guarded((given) => {
         if (given.role === "user" && this.#watch) this.#watch.composing = false;
@@ -137,19 +141,29 @@ class Recorder {
       solicit: about("solicit"),
       regenerate: seen("regenerate", true),
       stop: seen("stop"),
-      select: about("select"),
+      select: guarded((message, more) => {
+        this.emit("select", { ...more, message: needed(message) });
+        this.#watch?.select(needed(message), this.#current());
+        this.#leaving?.disarm(); // what the browser holds is about another answer
+        this.#armedAt = -Infinity;
+        this.#arm();
+      }),
       edit: guarded((message, to) => this.emit("edit", { message: needed(message), to: needed(to) })),
       share: guarded((message) => this.emit("share", { message: name(message) })),
       copy: about("copy"),
       consent: guarded((mode, version) => {
+        if (this.#ended.signal.aborted) return; // another may have taken over
+        const before = this.#mode;
+        const watched = this.#allows("view");
         this.#version = version ?? this.#version;
-        if (mode === this.#mode) return;
         this.#mode = mode;
-        if (mode === "none") attempt(() => sessionStorage.removeItem("unspoken:session"));
-        if (mode === "none") visit = "";
+        if (mode === "none") this.#forget(); // of other pages too, whatever it was before
+        if (mode === before) return;
         this.outbox.sift();
         this.#leaving?.disarm();
-        this.#watch?.restart();
+        this.#armedAt = -Infinity;
+        this.#touched &&= watched;
+        this.#watch?.restart(watched);
         this.outbox.inherit();
       }),
       flush: async () => {
@@ -159,7 +173,7 @@ class Recorder {
         this.#watch?.end();
         this.#leaving?.disarm();
         this.#ended.abort();
-        this.outbox.hurry();
+        this.outbox.end();
       }),
     };
   }
@@ -178,23 +192,29 @@ class Recorder {
    * @param {boolean} streaming
    */
   #begin(given, streaming) {
-    const watch = /** @type {Watch} */ (this.#watch);
+    const watch = this.#watch;
+    if (!watch || this.#ended.signal.aborted) return undefined;
     const track = watch.begin(needed(given.message), name(given.conversation) ?? this.#current(), given, streaming);
     this.#touched = true;
-    if (streaming) this.#arm();
+    this.#arm();
     return track;
   }
 
-  /** @param {import("./watch.js").Track} track */
+  /** @param {import("./track.js").Track} track */
   #finish(track) {
     this.#watch?.finish(track);
-    if (this.#watch?.phase !== "streaming") this.#leaving?.disarm();
+    this.#arm();
   }
 
-  /** While an answer streams, the browser holds a close that is at most this old. */
+  /** While an answer streams, and no longer, the browser holds a close that is at most this old. */
   #arm() {
+    if (this.#watch?.phase !== "streaming") {
+      this.#leaving?.disarm();
+      this.#armedAt = -Infinity;
+      return;
+    }
     const now = performance.now();
-    if (this.#watch?.phase !== "streaming" || now - this.#armedAt < REARM_MS) return;
+    if (now - this.#armedAt < REARM_MS) return;
     this.#armedAt = now;
     this.#leaving?.arm();
   }
@@ -230,7 +250,7 @@ class Recorder {
       conversation: name(fields.conversation) ?? this.#current(),
       id,
       kind,
-      at: Date.now(),
+      at: clock(),
       user: fields.user ?? user,
       page: this.#page,
       n: this.#n,
@@ -260,8 +280,19 @@ class Recorder {
     return kind === "message" || !asked();
   }
 
-  /** A copy out of an answer: how much, and of what; never which. */
-  #copied() {
+  /** There is consent to nothing: nothing stays in the browser, of this page or of earlier ones. */
+  #forget() {
+    attempt(() => sessionStorage.removeItem("unspoken:session"));
+    visit = "";
+    this.outbox.sift();
+  }
+
+  /**
+   * A copy out of an answer: how much, and of what; never which. Out of a field in it, it is of somebody's own words.
+   * @param {ClipboardEvent} event
+   */
+  #copied({ target }) {
+    if (target instanceof Element && target.matches("input, textarea")) return;
     const selection = getSelection();
     const from = selection?.anchorNode;
     const inner = from instanceof Element ? from : from?.parentElement;

@@ -10,71 +10,11 @@
 
 /** @typedef {import("./unspoken.js").Timing} Timing */
 
-import { characters } from "./ids.js";
+import { attempt } from "./outbox.js";
+import { Track } from "./track.js";
 
 const STEPS = Array.from({ length: 21 }, (_, step) => step / 20);
 const ACTIVITY = ["pointerdown", "pointermove", "wheel", "touchstart", "touchmove", "keydown", "input"];
-
-/** One answer: where it is, how much of it there is and was seen, and for how long. */
-export class Track {
-  /** @type {Element | null} */
-  element = null;
-  /** @type {string | undefined} */
-  parent;
-  seen = 0;
-  share = 0; // of its box, from the top down to the lowest line on the screen
-  streaming = false;
-  some = false; // text is there
-  open = false; // an exposure is
-  settled = false; // its exposure is over until it has left the screen
-  again = false; // its exposure ended because the tab was hidden
-  on = false;
-  placed = false; // it has been part of the document
-  since = 0; // when it came on the screen, or left it
-  opened = 0;
-  beaten = 0;
-  /** What is rendered, not counted yet. @type {unknown} */
-  latest;
-  #units = 0;
-  #counted = 0;
-  active = 0;
-  idle = 0;
-  hidden = 0;
-
-  /**
-   * @param {string} message
-   * @param {string} conversation
-   */
-  constructor(message, conversation) {
-    this.message = message;
-    this.conversation = conversation;
-  }
-
-  /**
-   * Characters rendered so far. Counted when asked for and not with each chunk; of a text that has grown, what is new.
-   */
-  get total() {
-    const soFar = this.latest;
-    if (typeof soFar === "number") this.#counted = Math.max(0, Math.round(soFar)) || 0;
-    if (typeof soFar === "string") {
-      const grown = soFar.length >= this.#units;
-      this.#counted = grown ? this.#counted + characters(soFar, this.#units) : characters(soFar);
-      this.#units = soFar.length;
-    }
-    this.latest = undefined;
-    return this.#counted;
-  }
-
-  /** What events say about how much was seen. */
-  get chars() {
-    if (this.on && !document.hidden) this.note();
-    return { seen_chars: Math.min(this.seen, this.total), total_chars: this.total };
-  }
-
-  note() {
-    this.seen = Math.max(this.seen, Math.round(this.share * this.total));
-  }
-}
 
 export class Watch {
   /** @type {Map<string, Track>} */
@@ -89,6 +29,7 @@ export class Watch {
   #timer = 0;
   #last = 0;
   #acted = 0;
+  #chosen = false; // the current one, by whoever reads
   #observer;
   #listening = new AbortController();
 
@@ -109,13 +50,18 @@ export class Watch {
     const act = guarded((/** @type {Event} */ event) => this.#act(event));
     for (const name of ACTIVITY) document.addEventListener(name, act, options);
     // Out of focus is no pause: what comes after it begins anew.
-    for (const name of ["focus", "blur"]) addEventListener(name, () => (this.#acted = performance.now()), options);
+    // Of the window, not of what is in it: a page may move the focus itself.
+    const { signal } = this.#listening;
+    for (const name of ["focus", "blur"]) addEventListener(name, () => (this.#acted = performance.now()), { signal });
     this.#acted = performance.now();
   }
 
   /** Streaming, composing or reading; undefined while there is nothing to read. */
   get phase() {
-    for (const track of this.tracks.values()) if (track.streaming) return "streaming";
+    for (const track of this.tracks.values()) {
+      // One that is written out of sight is not what somebody who went to another answer is with.
+      if (track.streaming && (!this.#chosen || track === this.current)) return "streaming";
+    }
     return this.composing ? "composing" : this.current ? "reading" : undefined;
   }
 
@@ -123,11 +69,17 @@ export class Watch {
    * An answer is rendered into `element`, from now on or already.
    * @param {string} message
    * @param {string} conversation
-   * @param {{ element?: Element | null, parent?: string }} where
+   * @param {{ element?: Element | (() => Element | null) | null, parent?: string }} where
    * @param {boolean} streaming
    */
   begin(message, conversation, { element, parent }, streaming) {
     let track = this.tracks.get(message);
+    if (track && track.conversation !== conversation) {
+      track.streaming = false; // the same id, another answer
+      this.#close(track);
+      this.#release(track);
+      track = undefined;
+    }
     if (!track) this.tracks.set(message, (track = new Track(message, conversation)));
     if (streaming) {
       this.composing = false;
@@ -135,25 +87,29 @@ export class Watch {
         // Answers to one prompt may stand side by side; any other has had its time when the next one begins.
         if (other === track || (parent && other.parent === parent)) continue;
         other.streaming = false;
+        if (other.on && !other.element?.isConnected) this.#detached(other); // before the observer has said so
         other.settled = other.on; // one that has left the screen already may come back to it
         this.#close(other);
-        if (other.placed && !other.element?.isConnected) this.#release(other);
       }
       this.current = track;
+      this.#chosen = false;
     }
     track.parent = parent ?? track.parent;
-    track.streaming = streaming;
+    track.streaming ||= streaming; // that its element was made anew ends no stream
     track.settled = false;
-    if (element instanceof Element && element !== track.element) {
-      this.#release(track);
-      const before = this.elements.get(element); // it is written over
-      if (before) this.#close(before);
-      if (before) this.#release(before);
-      track.element = element;
-      this.elements.set(element, track);
-      this.#look(track);
-    }
+    track.find = typeof element === "function" ? element : undefined;
+    this.#place(track, typeof element === "function" ? attempt(element) : element);
     return track;
+  }
+
+  /**
+   * Somebody went to this answer: what happens is about it from now on, whatever else is still being written.
+   * @param {string} message
+   * @param {string} conversation
+   */
+  select(message, conversation) {
+    this.current = this.tracks.get(message) ?? this.begin(message, conversation, {}, false);
+    this.#chosen = true;
   }
 
   /**
@@ -162,6 +118,8 @@ export class Watch {
    */
   grow(track, soFar) {
     track.latest = soFar;
+    this.#follow(track);
+    if (track.on && !track.asked) this.#look(track);
     if (track.some || !(typeof soFar === "string" ? soFar : soFar > 0)) return;
     track.some = true;
     this.#look(track);
@@ -205,16 +163,26 @@ export class Watch {
     this.#pass(performance.now());
     for (const track of this.tracks.values()) {
       track.streaming = false;
-      track.settled = true;
+      track.settled = track.on;
       this.#close(track);
+      if (!track.element) this.tracks.delete(track.message);
     }
     this.current = null;
     this.composing = false;
   }
 
-  /** Consent was given or taken back: nothing from before is told. */
-  restart() {
+  /**
+   * Consent was given or taken back: nothing from before is told.
+   * @param {boolean} watched whether what was seen so far was with consent
+   */
+  restart(watched) {
+    if (!watched) {
+      this.current = null;
+      this.composing = this.#chosen = false;
+      this.#acted = performance.now();
+    }
     for (const track of this.tracks.values()) {
+      if (!watched) track.seen = track.share = 0;
       track.open = track.again = track.settled = false;
       track.since = performance.now();
       this.#look(track);
@@ -232,7 +200,9 @@ export class Watch {
   /** @param {IntersectionObserverEntry} entry */
   #see({ target, isIntersecting, boundingClientRect: box, intersectionRect: part }) {
     const track = this.elements.get(target);
+    if (track) this.#follow(track);
     if (!track || track.element !== target) return;
+    track.asked = false;
     const on = isIntersecting && part.width > 0 && part.height > 0;
     const now = performance.now();
     if (on !== track.on) {
@@ -241,7 +211,6 @@ export class Watch {
       track.since = now;
       if (!on) track.settled = false;
     }
-    track.placed ||= target.isConnected;
     if (on) {
       this.near.add(track);
       track.share = Math.min(1, (part.bottom - box.top) / box.height);
@@ -249,22 +218,51 @@ export class Watch {
       // A stream's first text counts at once. What scrolls by has to stay for a moment, see #tick.
       if (track.streaming) this.#open(track);
       this.#wake();
-    } else if (track.placed && !target.isConnected) {
-      this.#close(track);
-      this.#release(track);
+    } else if (!target.isConnected) {
+      this.#close(track); // and it stays observed: the page may put it back
     }
   }
 
-  /** Its element is gone from the page, and not to be kept alive from here. @param {Track} track */
+  /**
+   * @param {Track} track
+   * @param {unknown} element
+   */
+  #place(track, element) {
+    if (!(element instanceof Element) || element === track.element) return;
+    this.#release(track);
+    const before = this.elements.get(element);
+    if (before && before !== track) {
+      this.#close(before); // it is written over
+      this.#release(before);
+    }
+    track.element = element;
+    this.elements.set(element, track);
+    this.#look(track);
+  }
+
+  /** Where the page says that it is now, if it says so. @param {Track} track */
+  #follow(track) {
+    if (track.find) this.#place(track, attempt(track.find));
+  }
+
+  /** It is rendered into another element now, or into none. @param {Track} track */
   #release(track) {
     if (track.element) this.#observer.unobserve(track.element);
     track.element = null;
-    track.on = track.placed = false;
+    track.on = false;
+  }
+
+  /** The page took its element away, perhaps for a while. @param {Track} track */
+  #detached(track) {
+    track.on = false;
+    this.#look(track); // says so too when it is back already
   }
 
   /** Asks the observer anew: it answers with the next frame. @param {Track} track */
-  #look({ element }) {
+  #look(track) {
+    const { element } = track;
     if (!element) return;
+    track.asked = true;
     this.#observer.unobserve(element);
     this.#observer.observe(element);
   }
@@ -274,6 +272,7 @@ export class Watch {
     this.#pass(now);
     let busy = false;
     for (const track of this.near) {
+      this.#follow(track);
       const { on, open, since } = track;
       if (!on && (!open || !track.element?.isConnected || now - since >= this.timing.away)) {
         this.#close(track);
@@ -301,6 +300,7 @@ export class Watch {
     const passed = now - this.#last;
     const awake = Math.min(passed, 5 * this.timing.tick); // the rest of it the machine slept, or the page was frozen
     this.#last = now;
+    if (this.#timer) this.#acted = Math.min(now, this.#acted + passed - awake);
     const quiet = now - this.#acted;
     for (const track of this.near) {
       if (!track.open) continue;
@@ -343,12 +343,14 @@ export class Watch {
    */
   #beat(track, now) {
     track.beaten = now;
-    this.emit("heartbeat", { phase: this.phase, ...track.chars }, track);
+    const phase = track.streaming ? "streaming" : this.composing ? "composing" : "reading";
+    this.emit("heartbeat", { phase, ...track.chars }, track);
   }
 
   /** @param {Event} event only its kind is looked at, and whether it was meant for a text field */
   #act(event) {
     const now = performance.now();
+    if (this.#timer && now - this.#last > 5 * this.timing.tick) this.#pass(now); // the machine slept: no pause
     const quiet = now - this.#acted;
     const { pause, idle } = this.timing;
     if (quiet >= pause && quiet <= idle && document.hasFocus() && (this.composing || this.current?.open)) {

@@ -1,6 +1,7 @@
 """Who may use the chat, and how much of it: every answer costs this server's time or somebody's money."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from time import monotonic
 
 from fastapi import Request
@@ -42,8 +43,8 @@ class Guests:
         self._level: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address → (answers left, when)
         self._running: dict[str, int] = {}
 
-    def enter(self, address: str) -> None:
-        """One more answer for that address, until `leave`. TooMany."""
+    def enter(self, address: str) -> Callable[[], None]:
+        """One more answer for that address, until what is given back is called, once or more often. TooMany."""
         running = self._running.get(address, 0)
         if running >= MOST_RUNNING or sum(self._running.values()) >= MOST_RUNNING_ALL:
             raise TooMany("Too many answers are being written at once. Stop one, or wait until one has ended.", 2)
@@ -57,9 +58,15 @@ class Guests:
         if wait:
             raise TooMany(f"That was much in a short time. The chat goes on in {wait} s.", wait)
         self._running[address] = running + 1
+        here = [address]
 
-    def leave(self, address: str) -> None:
-        """That answer has ended."""
+        def leave() -> None:
+            while here:
+                self._leave(here.pop())
+
+        return leave
+
+    def _leave(self, address: str) -> None:
         left = self._running.pop(address, 0) - 1
         if left > 0:
             self._running[address] = left

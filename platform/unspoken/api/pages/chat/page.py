@@ -10,23 +10,29 @@ from jinja2 import Environment, PackageLoader
 from unspoken.api.deps import Database
 from unspoken.api.pages import frame
 from unspoken.api.pages.chat.guests import admitted, origin
-from unspoken.errors import NotFound
+from unspoken.errors import NotAllowed, NotFound
 from unspoken.settings import settings
 from unspoken.store import page_key
 
 MEDIA = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 FILES = ("chat.js", "chat.css", "answer.js", "ask.js", "bubbles.js", "choice.js", "memory.js", "panel.js",
-         "recording.js", "screen.js", "tree.js", "vote.js")  # fmt: skip
+         "recording.js", "screen.js", "speech.js", "tree.js", "vote.js")  # fmt: skip
 router = frame.router()
 
 
 @router.get("/chat")
 def chat(request: Request, engine: Database) -> HTMLResponse:
-    """The chat, or the one sentence that says what is missing."""
-    admitted(request)
+    """The chat, or the one sentence that says what is missing: a visitor of the chat has no key to sign in with."""
+    try:
+        admitted(request)
+    except (NotFound, NotAllowed) as error:
+        return frame.page("chat_closed.html", error.status, title="There is no chat for you here", detail=error.public)
     if not settings().upstream_url:
-        return frame.page("closed.html", 503, title="There is no model to chat with yet", detail=_missing())
-    project, key = page_key.of(engine, settings().chat_project, origin(request))
+        return frame.page("chat_closed.html", 503, title="There is no model to chat with yet", detail=_missing())
+    try:
+        project, key = page_key.of(engine, settings().chat_project, origin(request))
+    except NotAllowed as error:
+        return frame.page("chat_closed.html", error.status, title="The chat is closed", detail=error.public)
     said = _environment().get_template("chat.html").render(key=key, project=project.name)
     return HTMLResponse(said, headers=frame.HEADERS)
 

@@ -1,8 +1,9 @@
 """What the page's script calls. Same origin only: another site's page can neither read answers here nor cause any."""
 
+import math
 from collections.abc import AsyncIterator, Callable
-from functools import partial
-from typing import Annotated
+from time import monotonic
+from typing import Annotated, cast
 from uuid import uuid4
 
 import msgspec
@@ -29,6 +30,7 @@ from unspoken.store.database import reading
 from unspoken.store.tables import Message, Project
 
 HEADERS = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
+UNLISTED_S = 60.0  # for so long an upstream that lists no models is not asked for them again
 Visitor = Annotated[str, Query(min_length=8, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 router = APIRouter()
 
@@ -38,13 +40,10 @@ async def complete(request: Request) -> Response:
     """An answer, streamed; X-Unspoken-Message names it. What the visitor did not agree to is not stored."""
     proxy = _let_in(request)
     body = await bodies.read(request)
-    ask = asks.read(bodies.document(body), await _model(request, proxy))
-    address = request.client.host if request.client else ""
-    guests = _guests(request)
-    guests.enter(address)
-    leave: Callable[[], None] = partial(guests.leave, address)
+    leave = _guests(request).enter(request.client.host if request.client else "")
     handed_over = False
     try:
+        ask = asks.read(bodies.document(body), await _model(request, proxy))
         if ask.mode == "none":
             answer = await _unrecorded(proxy, ask, leave)
             handed_over = True
@@ -136,14 +135,16 @@ async def _model(request: Request, proxy: Proxy) -> str | None:
     state = request.app.state
     if settings().chat_model:
         return settings().chat_model
-    if getattr(state, "chat_model", None) is None:
+    model, until = getattr(state, "chat_model", (None, 0.0))
+    if monotonic() >= until:
         answer = await proxy.upstream.open("GET", "/models", [])
         try:
             said = msgspec.json.decode(await upstream.whole(answer, MOST_BYTES))
-            state.chat_model = str(said["data"][0]["id"])
+            model, until = str(said["data"][0]["id"]), math.inf
         except (msgspec.DecodeError, KeyError, IndexError, TypeError):
-            return None
-    return str(state.chat_model)
+            model, until = None, monotonic() + UNLISTED_S
+        state.chat_model = model, until
+    return cast(str | None, model)
 
 
 async def _unrecorded(proxy: Proxy, ask: asks.Ask, leave: Callable[[], None]) -> Response:
