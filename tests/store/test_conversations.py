@@ -161,7 +161,7 @@ def test_a_long_conversation_is_counted_in_part(say, see, engine, project, make_
 
 def test_a_conversation_of_heavy_events_is_read_in_part(engine, project, make_event):
     """Rows alone are no bound: each event may hold 4 KB of objects, which take ten times as much in memory."""
-    heavy = {f"k{number}": [] for number in range(390)}
+    heavy: dict[str, list[str]] = {f"k{number}": [] for number in range(390)}
     sent = [parse(make_event("message", message=f"m{number}", conversation="big", meta=heavy)) for number in range(900)]
     with transaction(engine) as session:
         ingest(session, project, sent, sent_at=None, received_at=NOW)
