@@ -65,8 +65,9 @@ def measure(number: int, chunks: int, rounds: int) -> tuple[dict[str, Any], str]
     from tests.web.collector import open_collector
     from tests.web.product import selling
 
-    from unspoken.api.pages.sdk import served
+    from unspoken.api.pages.sdk import MODULE, served
 
+    size = len(gzip.compress(served(MODULE).plain, 9, mtime=0))
     program = obtain()
     with TemporaryDirectory(prefix="page-", ignore_cleanup_errors=True) as name, sync_playwright() as playwright:
         folder = Path(name)
@@ -81,7 +82,6 @@ def measure(number: int, chunks: int, rounds: int) -> tuple[dict[str, Any], str]
             with place.browser() as (browser, _):
                 chromium = browser.version
     headlines = {f"{word}_{cause}": causes[cause][word]["share"] for cause, word in HEADLINES.items()}
-    size = len(gzip.compress(served("js").plain, 9, mtime=0))
     return {**headlines, "sdk_gzip_bytes": size, **cost, "causes": causes}, chromium
 
 
