@@ -3,6 +3,8 @@ PYTHON ?= python3
 
 # More compute threads than cores make everything here slower, and nothing may wait for a model hub by surprise.
 OMP_NUM_THREADS ?= 1
+# Processes that test at once: more than cores, because most of a test's time is waiting. 0 is this process alone.
+TESTERS ?= 3
 HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS HF_HUB_OFFLINE
 
@@ -23,6 +25,7 @@ help:
 	@echo 'make clean              removes environments and caches; what the program wrote (.unspoken) stays'
 	@echo
 	@echo 'The first of them installs into .venv. PYTHON=... picks the interpreter, OMP_NUM_THREADS=... the threads,'
+	@echo 'TESTERS=... how many processes test at once (0: as one, for a debugger),'
 	@echo 'HF_HUB_OFFLINE=0 lets UNSPOKEN_BASE_MODEL name a model that is still to be fetched. The browser tests take the'
 	@echo 'Chromium that UNSPOKEN_CHROMIUM names, or one that is here, or install one, or say at the end that they could not.'
 
@@ -30,7 +33,7 @@ demo: .venv/.installed
 	$(BIN)/unspoken demo $(ARGS)
 
 test: .venv/.installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile $(ARGS)
 
 up: .venv/.installed
 	$(BIN)/unspoken up $(ARGS)
