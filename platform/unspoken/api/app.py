@@ -1,7 +1,7 @@
 """The application: its routes, the one route that stands before them, and the writer that lives as long as it does."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from unspoken.api.deps import is_loopback
 from unspoken.api.description import EVENTS
 from unspoken.api.doors import Doors
 from unspoken.api.edge import Receive, Scope, Send
+from unspoken.api.exchange import Direct
 from unspoken.api.metrics import Tally
 from unspoken.api.pages import frame
 from unspoken.api.pages.session import Tries
@@ -36,6 +37,7 @@ class Platform(FastAPI):
 
     collector: collect.Collector
     journal: edge.Journal
+    direct: Mapping[bytes, Direct]  # who takes whole requests of a path from our own server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -44,7 +46,7 @@ class Platform(FastAPI):
         elif scope["path"] == collect.PATH and scope["method"] == "POST":
             await self.collector(scope, receive, send)
         else:
-            chatting = chat.DIRECT.get(scope["path"]) if scope["method"] == "POST" else None
+            chatting = chat.BARE.get(scope["path"]) if scope["method"] == "POST" else None
             await edge.serve(chatting or super().__call__, self.journal, scope, receive, send, path=collect.PATH)
 
 
@@ -71,6 +73,7 @@ def create_app(engine: Engine | None = None, *, local: bool | None = None) -> Pl
     state.lives, state.lock = 0, threading.Lock()
     app.journal = edge.Journal(state.tally)
     app.collector = collect.Collector(Doors(state.engine), app.journal, lambda: state.writer)
+    app.direct = {collect.PATH.encode(): app.collector, **chat.direct(app.journal)}
     problems.install(app)
     app.add_exception_handler(404, frame.unknown)
     all_routes = (events, operations.router, manage.router, access.router, chat.router, users.router, pages.router)

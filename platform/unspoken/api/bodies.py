@@ -18,6 +18,7 @@ from unspoken.store.columns import now
 NDJSON = "application/x-ndjson"
 MEDIA = ("application/json", NDJSON, "text/plain")
 MOST_MEMBERS = 100  # of one gzip body
+MARK = b"\xef\xbb\xbf"  # that some programs put before UTF-8
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _unfinished = 0  # bytes in memory of bodies that are not whole yet
 
@@ -142,7 +143,7 @@ def _lines(body: Body) -> list[Any]:
 def plain(body: Body) -> bytes:
     """The bytes of a body, unpacked; MalformedBody when it is no gzip, TooLarge as soon as it is."""
     content = _unpacked(body.content, settings().max_body_bytes) if body.packed else body.content
-    return content.removeprefix(b"\xef\xbb\xbf")
+    return content.removeprefix(MARK)
 
 
 def sent_at_of(value: object) -> datetime:

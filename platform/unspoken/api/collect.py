@@ -54,8 +54,6 @@ class Sorted:
 class Collector:
     """The handler. `writer` says through what it writes: the app's own, which lives as long as its lifespan."""
 
-    path = PATH.encode()
-
     def __init__(self, doors: Doors, journal: Journal, writer: Callable[[], Writer]) -> None:
         self._doors = doors
         self._journal = journal

@@ -26,6 +26,14 @@ LINES_PER_S = 20
 log = logging.getLogger("unspoken.requests")
 
 
+def with_ours(
+    headers: list[tuple[bytes, bytes]], ours: list[tuple[bytes, bytes]] = HEADERS
+) -> list[tuple[bytes, bytes]]:
+    """Headers of an answer, and those of ours that it does not say itself."""
+    named = {name.lower() for name, _ in headers}
+    return [*headers, *(header for header in ours if header[0] not in named)]
+
+
 class Journal:
     """A line for each request, as long as they are few: beyond LINES_PER_S in a second they share one.
 
@@ -68,9 +76,7 @@ async def serve(app: App, journal: Journal, scope: Scope, receive: Receive, send
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            said = message.get("headers", ())
-            named = {name.lower() for name, _ in said}
-            message["headers"] = [*said, *(header for header in ours if header[0] not in named)]
+            message["headers"] = with_ours(list(message.get("headers", ())), ours)
         await send(message)
 
     try:

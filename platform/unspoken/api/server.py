@@ -5,6 +5,7 @@ import resource
 import socket
 import sys
 from asyncio import TimerHandle, Transport
+from collections.abc import Mapping
 from typing import Any, cast
 
 import httptools
@@ -12,7 +13,7 @@ import uvicorn
 from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from unspoken.api.exchange import Direct, Exchange
+from unspoken.api.exchange import Direct, Exchange, Stream
 from unspoken.api.problems import problem_type
 from unspoken.settings import settings
 
@@ -49,7 +50,8 @@ class Protocol(HttpToolsProtocol):
     """
 
     most = MOST_CONNECTIONS
-    direct: Direct | None = None
+    direct: Mapping[bytes, Direct] = {}  # by path
+    _taker: Direct | None = None
     _whole: bytearray | None = None  # the body of a request for `direct`, while it comes
     _dates: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
     _timer: TimerHandle | None = None
@@ -111,7 +113,8 @@ class Protocol(HttpToolsProtocol):
             self._reading = "again"
             return
         self._reading, self._header_bytes, self._beside = "body", 0, 0
-        if self.direct is not None and self.url == self.direct.path and self._may_be_direct():
+        self._taker = self.direct.get(self.url)
+        if self._taker is not None and self._may_be_direct():
             self._whole = bytearray()
         else:
             super().on_headers_complete()
@@ -133,6 +136,10 @@ class Protocol(HttpToolsProtocol):
         self._reading = "nothing"
         self._cancel_timer()
 
+    def running(self, stream: Stream) -> None:
+        """What is being answered now: what comes next may wait behind it."""
+        self._running = cast(RequestResponseCycle, stream)
+
     def date(self) -> bytes:
         """The headers that uvicorn adds to every answer, which change once a second."""
         headers = self.server_state.default_headers
@@ -152,11 +159,11 @@ class Protocol(HttpToolsProtocol):
         )
 
     def _went_direct(self, body: bytes) -> bool:
-        assert self.direct is not None
+        assert self._taker is not None
         before, exchange = self.cycle, Exchange(self)
-        self.cycle = cast(RequestResponseCycle, exchange)  # uvicorn asks it for no more than it has
-        if self.direct.take(self.headers, body, exchange):
-            self._whole = self._running = None
+        self.cycle, self._running = cast(RequestResponseCycle, exchange), None  # it has what uvicorn asks one for
+        if self._taker.take(self.headers, body, exchange):
+            self._whole = None
             return True
         self.cycle = before
         self._go_by_task()
@@ -234,8 +241,8 @@ class Protocol(HttpToolsProtocol):
 
 
 def config(app: Any) -> uvicorn.Config:
-    """The server's configuration; the log is the process's own. An app may have a `collector` that takes requests."""
-    direct: Direct | None = getattr(app, "collector", None)
+    """The server's configuration; the log is the process's own. An app may have those that take requests `direct`."""
+    direct: Mapping[bytes, Direct] = getattr(app, "direct", {})
     return uvicorn.Config(
         app,
         loop="uvloop",

@@ -15,6 +15,7 @@ from openai import OpenAI
 from sqlalchemy import Engine, select
 
 from unspoken.api.app import create_app
+from unspoken.api.server import config as configured
 from unspoken.settings import settings
 from unspoken.store.database import reading
 from unspoken.store.tables import Event, Message
@@ -28,6 +29,9 @@ def upstream() -> Iterator[Upstream]:
     upstream = Upstream()
     yield upstream
     upstream.stop()
+
+
+PATH = "/v1/chat/completions"
 
 
 @dataclass
@@ -48,9 +52,8 @@ class Server:
 @contextmanager
 def serving(engine: Engine) -> Iterator[Server]:
     """A server on that database, on a free port."""
-    config = uvicorn.Config(
-        create_app(engine, local=False), log_config=None, ws="none", timeout_graceful_shutdown=1, access_log=False
-    )
+    config = configured(create_app(engine, local=False))
+    config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as door:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
@@ -79,9 +82,17 @@ def server(engine: Engine, serve: Callable[[Engine], Any]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def key(key_of: Callable[[str], str]) -> str:
-    """A secret key of the project."""
-    return key_of("secret")
+def key(engine: Engine, server: Server, key_of: Callable[[str], str]) -> str:
+    """A secret key of the project.
+
+    On SQLite the server knows it already, and answers chats without a task (api/chat/direct.py); on PostgreSQL its
+    first chat is answered by the routes.
+    """
+    key = key_of("secret")
+    if engine.dialect.name == "sqlite":
+        asked = httpx.get(f"{server.url}{PATH}/none", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+        assert asked.status_code == 404
+    return key
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ class Generation:
     answers: Answers
     departed: Callable[["Generation", Departure], None]
     place: Place | None = None
+    names: list[tuple[bytes, bytes]] = field(default_factory=list)  # headers that say what is stored of it
     chunks: list[tuple[int, bytes]] = field(default_factory=list)
     count: int = 0
     size: int = 0  # bytes
@@ -61,6 +62,7 @@ class Generation:
     begun: "asyncio.Future[Head]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     reading: "asyncio.Task[None] | None" = None
     whole: "asyncio.Task[None] | None" = None
+    heard: list[Callable[[], None]] = field(default_factory=list)  # called at each word
     _waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
 
     @property
@@ -76,6 +78,13 @@ class Generation:
         """Say how the answer begins, unless whoever asked has gone."""
         if not self.begun.done():
             self.begun.set_result(head)
+            self.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Say why it does not begin."""
+        self.begun.set_exception(error)
+        self.begun.exception()  # told to whoever waits; where nobody does any more, nobody has to hear of it
+        self.wake()
 
     def add(self, block: bytes, *, numbered: bool = True) -> None:
         """One more chunk, and word of it."""
@@ -128,6 +137,8 @@ class Generation:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        for hear in self.heard:
+            hear()
 
     def told(self) -> dict[str, Any]:
         """Its answers for one who stopped it."""

@@ -13,13 +13,13 @@ import msgspec
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
-from unspoken.api.chat import answers, history, record, upstream
+from unspoken.api.chat import answers, history, names, record, upstream
 from unspoken.api.chat.answers import Answers
 from unspoken.api.chat.asking import Asked
 from unspoken.api.chat.generation import Departure, Generation, Head
 from unspoken.api.chat.history import Place
 from unspoken.api.chat.kept import Kept
-from unspoken.api.chat.upstream import Headers, Upstream
+from unspoken.api.chat.upstream import Headers, Question, Upstream
 from unspoken.api.doors import Door, Doors
 from unspoken.api.metrics import Tally
 from unspoken.errors import NotSignedIn, TooLarge, Unavailable, UnspokenError
@@ -29,6 +29,8 @@ from unspoken.store.database import reading
 from unspoken.store.writer import Arrival, Writer
 
 PATH = "/chat/completions"
+PATHS = tuple(base + PATH for base in ("/v1", "/openai/v1"))
+STOPPING = "This server is stopping; try again shortly."
 MOST_BYTES = 16_000_000  # of one answer as the upstream sends it
 ENDING_S = 10.0  # at the end of the server, for what runs to be stored
 log = logging.getLogger(__name__)
@@ -49,6 +51,15 @@ class Proxy:
 
     async def ask(self, door: Door, asked: Asked, headers: Headers, received_at: datetime) -> tuple[Generation, Head]:
         """The answer to a request, as far as it has begun. Raises what keeps it from beginning."""
+        generation = self.start(door, asked, headers, received_at)
+        try:
+            return generation, await generation.begun
+        except NotSignedIn:
+            self.doors.forget(door)
+            raise
+
+    def start(self, door: Door, asked: Asked, headers: Headers, received_at: datetime) -> Generation:
+        """The answer to a request, before it begins. Unavailable."""
         self.upstream.check()  # what was said is not stored where nobody will be asked
         self.kept.room()
         generation = Generation(
@@ -60,14 +71,11 @@ class Proxy:
             departed=self._departed,
         )
         self.kept.start(generation)
-        # First of the two: what follows it to the upstream is what the client waits for.
-        generation.reading = asyncio.create_task(self._read(generation, list(headers)))
+        # Before anything else: what the upstream does is what the client waits for.
+        question = self.upstream.ask("POST", PATH, headers, asked.body)
+        generation.reading = asyncio.create_task(self._read(generation, question))
         generation.whole = self._spawn(self._run(generation, generation.reading))
-        try:
-            return generation, await generation.begun
-        except NotSignedIn:
-            self.doors.forget(door)
-            raise
+        return generation
 
     async def close(self) -> None:
         """Ends what runs, stores what was generated so far, and lets the upstream go."""
@@ -90,29 +98,28 @@ class Proxy:
         if not generation.streamed:
             self.kept.drop(generation)
         if not generation.begun.done():
-            generation.begun.set_exception(error or Unavailable("This server is stopping; try again shortly.", 1))
-            generation.begun.exception()  # told to whoever waits; where nobody does any more, nobody has to hear of it
+            generation.fail(error or Unavailable(STOPPING, 1))
 
-    async def _read(self, generation: Generation, headers: Headers) -> None:
-        """Asks the upstream, and places the request in its conversation while the upstream thinks."""
-        # The request is on its way before the first wait in `open`, so before the placing begins: a thread at the
-        # database would hold it up by milliseconds, because it gives the interpreter back only now and then.
+    async def _read(self, generation: Generation, question: Question) -> None:
+        """Takes the upstream's answer, and places the request in its conversation while the upstream thinks."""
+        # A thread at the database gives the interpreter back only now and then: a request that waits for a connection
+        # is on its way before the first wait in `head`, so before the placing begins.
         placing = asyncio.create_task(self._place(generation))
         try:
-            response = await self.upstream.open("POST", PATH, headers, generation.asked.body)
+            response = await self.upstream.head(question)
         except BaseException:
             await asyncio.wait({placing})
             if not placing.cancelled():
                 placing.exception()  # what the upstream said is the better sentence
             raise
         try:
-            place = await placing
+            place, named = await placing
         except BaseException:
             response.close()
             raise
         returned = upstream.returned(response.headers)
         if response.status == 200 and upstream.media(response.headers) == b"text/event-stream":
-            generation.streamed, generation.place = True, place
+            generation.streamed, generation.place, generation.names = True, place, named
             generation.begin(Head(200, returned))
             await self._follow(generation, response)
             return
@@ -120,14 +127,14 @@ class Proxy:
         if response.status != 200:
             generation.begin(head)
             return
-        generation.head, generation.place = head, place
+        generation.head, generation.place, generation.names = head, place, named
         generation.answers.take_whole(head.body or b"")
 
-    async def _place(self, generation: Generation) -> Place:
-        """Where the request stands; what is new of it is committed when this returns."""
+    async def _place(self, generation: Generation) -> tuple[Place, list[tuple[bytes, bytes]]]:
+        """Where the request stands, and headers that say so; what is new of it is committed when this returns."""
         place = await run_in_threadpool(self._found, generation)
         await record.prompts(self._append, generation, place)
-        return place
+        return place, names.of(generation, place.conversation)  # made now: later, somebody waits for them
 
     def _found(self, generation: Generation) -> Place:
         with reading(self.engine) as session:

@@ -15,19 +15,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 from unspoken.api import bodies, problems
-from unspoken.api.chat import asking, upstream
-from unspoken.api.chat.generation import Generation, Head
-from unspoken.api.chat.proxy import MOST_BYTES, PATH, Proxy
+from unspoken.api.chat import asking, names, upstream
+from unspoken.api.chat.generation import Head
+from unspoken.api.chat.proxy import MOST_BYTES, PATH, PATHS, Proxy
 from unspoken.api.chat.relay import Relay
 from unspoken.api.doors import Door
 from unspoken.api.edge import Receive, Scope, Send
 from unspoken.errors import NotAllowed, NotFound, Unavailable
 from unspoken.settings import settings
-from unspoken.store import tokens
 from unspoken.store.database import reading
 from unspoken.store.tables import Message
 
-TOKEN_S = tokens.MOST_TTL_S
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 REASONS = {"complete": "stop", "length": "length"}
 ASKED: dict[str, Any] = {
@@ -88,8 +86,8 @@ class _Chat:
         await answer(scope, receive, send)
 
 
-DIRECT = {base + PATH: _Chat(base + PATH) for base in ("/v1", "/openai/v1")}  # each takes the POSTs of its path
-for path, chat in DIRECT.items():
+BARE = {path: _Chat(path) for path in PATHS}  # each takes the POSTs of its path
+for path, chat in BARE.items():
     router.routes.append(Route(path, chat, methods=["POST"], name="chat", include_in_schema=False))  # where mounted
 
 
@@ -103,7 +101,7 @@ async def complete(request: Request) -> Response:
     asked = asking.read(bodies.plain(body), headers)
     passed = [pair for pair in request.scope["headers"] if not body.packed or pair[0] != b"content-encoding"]
     generation, head = await proxy.ask(door, asked, passed, body.received_at)
-    return Relay(generation, Head(head.status, [*head.headers, *_names(generation, door)], head.body))
+    return Relay(generation, Head(head.status, [*head.headers, *generation.names], head.body))
 
 
 @router.get("/openai/v1" + PATH + "/{message}", response_class=Response, include_in_schema=False)
@@ -125,7 +123,7 @@ async def resume(
     generation = proxy.kept.find(door.project.id, message)
     if generation is None or not generation.streamed:
         return await run_in_threadpool(stored, proxy, door, message)
-    head = Head(200, [EVENT_STREAM, *_names(generation, door)])
+    head = Head(200, [EVENT_STREAM, *generation.names])
     position = generation.after(after)
     if generation.ended and position:  # also to one who has it all: a stream without its end looks broken
         position = min(position, len(generation.chunks) - 1)
@@ -170,35 +168,12 @@ def proxy_of(request: Request) -> Proxy:
 
 async def _door(proxy: Proxy, headers: dict[bytes, bytes], *, anew: bool = False) -> Door:
     door = await proxy.doors.of(headers, b"", anew=anew)
-    if door.principal.role not in ("secret", "admin"):
+    if not names.may_chat(door):
         raise NotAllowed(
             f"A {door.principal.role} key may not chat through this server, which pays for it: use a secret key of "
             "the project as the client's API key, on a server of your own."
         )
     return door
-
-
-def _names(generation: Generation, door: Door) -> list[tuple[bytes, bytes]]:
-    """The ids of the answers, and a token for each with which its user's page may speak of it."""
-    if generation.place is None:
-        return []
-    user = generation.asked.user
-    named = [
-        (b"x-unspoken-conversation", _in_header(generation.place.conversation)),
-        (b"x-unspoken-message", ", ".join(generation.messages).encode()),
-    ]
-    if user is not None:
-        issued = [
-            tokens.issue(door.project, door.principal.key_id, message, user, TOKEN_S)[0]
-            for message in generation.messages
-        ]
-        named.append((b"x-unspoken-token", ", ".join(issued).encode()))
-    return named
-
-
-def _in_header(name: str) -> bytes:
-    """Printable ASCII as it is, other characters as `&#233;`: no header may hold them, least of all a line's end."""
-    return "".join(each if " " <= each <= "~" else f"&#{ord(each)};" for each in name).encode()
 
 
 def stored(proxy: Proxy, door: Door, message: str) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import httpx
 
@@ -16,6 +17,14 @@ HOP = frozenset(
 PRIVATE = frozenset((b"authorization", b"cookie", b"accept-encoding", b"forwarded", b"via", b"origin", b"x-real-ip"))
 SAID_TO_US = (b"x-unspoken-", b"x-openwebui-", b"x-forwarded-")  # who chats is for us: names and addresses of people
 KEPT_BACK = frozenset((b"date", b"server", b"set-cookie"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, and the connection that it is on its way on, if it is."""
+
+    request: bytes
+    line: Line | None
 
 
 class Response:
@@ -60,11 +69,20 @@ class Upstream:
                 "UNSPOKEN_UPSTREAM_KEY, and start it again."
             )
 
+    def ask(self, method: str, path: str, headers: Headers, body: bytes | None = None) -> Question:
+        """A request, which is on its way already where a connection is open."""
+        request = self._request(method, path, headers, body)
+        return Question(request, self._lines.ask(request))
+
     async def open(self, method: str, path: str, headers: Headers, body: bytes | None = None) -> Response:
-        """The head of the answer: `close` it. Unavailable says what is not there, or not set."""
+        """The head of the answer to a request, as `head`."""
         self.check()
+        return await self.head(self.ask(method, path, headers, body))
+
+    async def head(self, asked: Question) -> Response:
+        """The head of the answer: `close` it. Unavailable says what is not there, or not set."""
         try:
-            return Response(self._lines, await self._lines.ask(self._request(method, path, headers, body)))
+            return Response(self._lines, await self._lines.head(asked.request, asked.line))
         except Crowded as error:
             raise Unavailable(
                 f"All {CONNECTIONS} connections to the upstream are in use; try again shortly."

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import weakref
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -34,7 +35,7 @@ class Crowded(Exception):
 
 
 class Line(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, then `read` until it gives b""."""
+    """One connection. One request at a time: `ask`, `head`, then `read` until it gives b""."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport
@@ -54,10 +55,13 @@ class Line(asyncio.Protocol):
         self._error: str | None = None
         self._word: asyncio.Future[None] | None = None
 
-    async def ask(self, request: bytes) -> None:
-        """Sends a request; returns when `status` and `headers` are there. Broken, TimeoutError."""
+    def ask(self, request: bytes) -> None:
+        """Sends a request."""
         self._begin()
         self.transport.write(request)
+
+    async def head(self) -> None:
+        """Returns when `status` and `headers` are there. Broken, TimeoutError."""
         while not self._headed:
             await self._news()
 
@@ -150,24 +154,35 @@ class Lines:
         self._all: weakref.WeakSet[Line] = weakref.WeakSet()
         self._room = asyncio.Semaphore(CONNECTIONS)
 
-    async def ask(self, request: bytes) -> Line:
+    def ask(self, request: bytes) -> Line | None:
+        """An open connection that the request is on its way on, where there is one; `head` takes it from here."""
+        if self._room.locked() or (line := self._kept()) is None:
+            return None
+        with suppress(StopIteration):
+            self._room.acquire().send(None)  # where there is room, this ends without a wait
+        line.ask(request)
+        return line
+
+    async def head(self, request: bytes, asked: Line | None) -> Line:
         """A connection with the head of its answer; give it back with `done`. Broken, Crowded, OSError."""
+        line = asked
+        if line is None:
+            try:
+                async with asyncio.timeout(POOL_S):
+                    await self._room.acquire()
+            except TimeoutError as error:
+                raise Crowded from error
         try:
-            async with asyncio.timeout(POOL_S):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise Crowded from error
-        try:
-            while (line := self._kept()) is not None:
+            while line is not None or (line := self._again(request)) is not None:
                 try:
-                    await self._asked(line, request)
-                    return line
+                    return await self._headed(line)
                 except Broken as error:
                     if not error.early:  # the server ended an idle connection as we took it: another one then
                         raise
+                    line = None
             line = await self._connected()
-            await self._asked(line, request)
-            return line
+            line.ask(request)
+            return await self._headed(line)
         except BaseException:
             self._room.release()
             raise
@@ -187,12 +202,19 @@ class Lines:
             line.close()
             await line.lost.wait()
 
-    async def _asked(self, line: Line, request: bytes) -> None:
+    def _again(self, request: bytes) -> Line | None:
+        line = self._kept()
+        if line is not None:
+            line.ask(request)
+        return line
+
+    async def _headed(self, line: Line) -> Line:
         try:
-            await line.ask(request)
+            await line.head()
         except BaseException:
             line.close()
             raise
+        return line
 
     def _kept(self) -> Line | None:
         oldest = monotonic() - KEPT_S
