@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, create_engine, text
 
 from unspoken import migrate
@@ -20,6 +21,10 @@ from unspoken.store.database import connect, transaction
 from unspoken.store.tables import Project
 
 _numbers = count()
+
+# How long one example takes says more about what else the machine does.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ def test_help_lists_every_command_and_does_not_wait_for_torch(process):
 
 @pytest.mark.parametrize("command", [
     *([name] for name in COMMANDS if name not in ("import", "export", "keys", "projects")),
-    *(["import", name] for name in SOURCES_OF_IMPORT), ["export", "events"], ["export", "user"],
+    *(["import", name] for name in SOURCES_OF_IMPORT),
+    ["export", "events"], ["export", "pairs"], ["export", "formats"], ["export", "user"],
     ["keys", "create"], ["keys", "list"], ["keys", "rotate"], ["keys", "revoke"],
     ["projects", "list"], ["projects", "show"], ["projects", "set"],
 ], ids=" ".join)  # fmt: skip
@@ -215,7 +216,7 @@ def test_a_redaction_hook_that_cannot_be_loaded_is_said_before_the_server_starts
 
 def test_tables_go_up_and_down_and_down_wants_to_know_how_far(run):
     assert "no revision" in run("migrate", "current").stdout
-    assert "is at 0004" in run("migrate").stdout
+    assert "is at 0005" in run("migrate").stdout
     refused(run("migrate", "down"), "--to base")
     assert "no revision" in run("migrate", "down", "--to", "base").stdout
 

@@ -12,6 +12,7 @@ import pytest
 
 import unspoken
 
+pytestmark = pytest.mark.timeout(420)  # all tests here wait for one demo
 ROOT = Path(unspoken.__file__).parents[2]
 SOURCES = os.pathsep.join([str(ROOT / "platform"), str(ROOT / "workers")])
 PROJECTS = {"chitchat": None, "simulated-same": 1.0, "simulated-apart": 0.3}

@@ -126,13 +126,13 @@ def _bring(engine: Engine, home: Path, part: Part, short: bool, bars: _Bars) -> 
 
 def _project(session: Session, part: Part) -> Any:
     """The demo's users are published or made up: a fixed secret gives everybody the same splits and numbers."""
-    about = _source(None, part, False).about
+    source = _source(None, part, False)
     return projects.ensure(
         session,
         part.name,
         simulated=part.rho is not None,
-        recipe="chat" if part.rho is not None else "chitchat",
-        settings={"about": about},
+        recipe=source.recipe,
+        settings={"about": source.about},
         user_secret=sources.FILE_SECRET,
     )
 
@@ -140,7 +140,7 @@ def _project(session: Session, part: Part) -> Any:
 def _source(home: Path | None, part: Part, short: bool) -> sources.Source:
     if part.rho is None:
         return sources.chitchat(SHORT_CHATS if short else None)
-    from unspoken.simulate.config import World
+    from unspoken.simulate.config import RECIPE, World
     from unspoken.simulate.world import ASSUMPTIONS, FACTS, simulate
 
     about = {
@@ -151,7 +151,7 @@ def _source(home: Path | None, part: Part, short: bool) -> sources.Source:
         "truth": {"rho": part.rho},
     }
     if home is None:
-        return sources.Source(part.name, iter(()), "chat", about)
+        return sources.Source(part.name, iter(()), RECIPE, about)
     world = World(name=part.name, rho=part.rho, **({"users": SHORT_USERS} if short else {}))
     made = sources.world(simulate(world, SEED, home / "worlds" / part.name))
     return sources.Source(part.name, made.events, made.recipe, about)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unspoken.errors import BadInput, Unavailable
 
-_FULL = "No space left"
+_FULL = ("No space left", "File too large")
 
 
 def check_replaceable(folder: Path, kind: str, ours: Callable[[Path], bool] | None = None) -> None:
@@ -21,7 +21,7 @@ def check_replaceable(folder: Path, kind: str, ours: Callable[[Path], bool] | No
         return
     if folder.is_dir() and (not any(folder.iterdir()) or (ours(folder) if ours else _kind(folder) == kind)):
         return
-    raise BadInput(f"{folder} holds something that is not a {kind}; name an empty folder or a new one.")
+    raise BadInput(f"{folder} holds something that is no {kind}; name an empty folder or a new one.")
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def replacing(folder: Path, kind: str, ours: Callable[[Path], bool] | None = Non
             folder.replace(old)
         beside.replace(folder)
     except Exception as error:  # each library says it in an error of its own
-        if _FULL in str(error):
+        if any(said in str(error) for said in _FULL):
             raise Unavailable(f"No space is left to write {folder}. Free some, or name another place.") from error
         raise
     finally:

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
         "minilm", description="Trunk of the reward models: minilm, or any Hugging Face name or path."
     )
 
+    replies: Literal["rules", "classifier"] = Field(
+        "rules", description="How replies are read for labels: rules, or the classifier too (MiniLM, 300 MB)."
+    )
+
     @field_validator("upstream_url")
     @classmethod
     def _web_address(cls, url: str) -> str:

@@ -22,7 +22,7 @@ FIELDS = (
     *("role", "text", "parent", "meta", "tokens", "value", "scale", "lowest", "highest", "chosen", "rejected", "tie"),
     *("order", "level", "propensity", "phase", "seen_chars", "cause", "ms", "chars", "to", "events", "sent_at"),
 )
-calm = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+calm = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

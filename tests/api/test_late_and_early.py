@@ -82,7 +82,7 @@ def test_every_order_of_arrival_gives_the_same_table(client, engine, project, ch
         with looking(engine) as session:
             messages = reading.read_messages(session, project.id, [f"c{number}"])
             rows = episodes(messages, reading.read_events(session, project.id, [f"c{number}"]))
-        tables.append(rows.drop("message", "conversation", "prompt", "root", "evidence", "stated_evidence"))
+        tables.append(rows.drop("message", "conversation", "prompt", "root", "reply", "evidence", "stated_evidence"))
     assert len(tables[0]) == 1
     assert tables[0]["vote"].to_list() == [1]
     for other in tables[1:]:

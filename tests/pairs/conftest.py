@@ -5,9 +5,15 @@ from random import Random
 import pytest
 
 from unspoken.events import Event, parse
+from unspoken.pairs.build import build
+from unspoken.pairs.built import Built
+from unspoken.pairs.recipe import named
+from unspoken.signals.reading import frames
 from unspoken.simulate.config import World
 from unspoken.simulate.world import simulate
 from unspoken.sources import world as worlds
+
+SECRET = "5e" * 32
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +37,10 @@ def world(tmp_path_factory) -> list[Event]:
             chosen, *rejected = random.sample([answer.message for answer in answers], len(answers))
             said.append({"id": f"{name}b", "kind": "choice", "chosen": chosen, "rejected": rejected, **envelope})
     return found + [parse(event) for event in said]
+
+
+@pytest.fixture(scope="session")
+def whole(world) -> Built:
+    """That world's dataset, with the label model and with texts of prompts and replies."""
+    messages, events, text_of = frames(world, SECRET)
+    return build(messages, events, named("chat"), text_of=lambda ids: text_of)

@@ -1,6 +1,7 @@
 """The firewall between what users say and what they do (docs: each rule is a test)."""
 
 import ast
+from dataclasses import replace as replaced
 from inspect import getsource
 from random import Random
 
@@ -12,22 +13,28 @@ from polars.testing import assert_frame_equal
 from unspoken.events import EXPRESSED, STATED, Event
 from unspoken.frames import EPISODES, PAIRS
 from unspoken.pairs import stated
-from unspoken.pairs.build import Built, build
-from unspoken.pairs.recipe import named
+from unspoken.pairs.build import build
+from unspoken.pairs.built import Built
+from unspoken.pairs.recipe import Recipe, named
 from unspoken.signals import evidence, reading, siblings
 from unspoken.signals.episodes import episodes
 
 SECRET = "5e" * 32
-STATED_COLUMNS = {"vote", "rating", "rating_by", "rating_lowest", "rating_highest", "stated_evidence"}
+STATED_COLUMNS = {
+    "vote", "rating", "rating_by", "rating_lowest", "rating_highest", "stated_evidence", "solicit_level",
+    "solicit_shown", "solicit_answered", "solicit_propensity",
+}  # fmt: skip
+# The label model's own part of the wall stands in tests/signals: here the quick rule takes its place, but for one test.
+QUICK = replaced(named("given-prompts"), revealed="acts")
 
 
-def built(events: list[Event], recipe: str = "chat") -> Built:
-    messages, acts, _ = reading.frames(events, SECRET)
-    return build(messages, acts, named(recipe))
+def built(events: list[Event], recipe: Recipe = QUICK) -> Built:
+    messages, acts, text_of = reading.frames(events, SECRET)
+    return build(messages, acts, recipe, text_of=lambda ids: text_of)
 
 
 @pytest.fixture(scope="module")
-def whole(world) -> Built:
+def plain(world) -> Built:
     return built(world)
 
 
@@ -46,46 +53,57 @@ def without_stated(events: list[Event]) -> list[Event]:
 
 
 def without_acts(events: list[Event]) -> list[Event]:
-    return [event for event in events if event.kind == "message" or event.kind in STATED]
+    """Without all that was done but for cutting an answer short, which says that there was no whole one to vote on."""
+    return [event for event in events if event.kind in ("message", "stop", "close", *STATED)]
 
 
-def test_there_is_something_to_hold_back(whole):
-    assert set(of(whole.labels, "stated")["rule"]) == {stated.VOTE_RULE}
-    assert set(of(whole.pairs, "stated")["rule"]) == {stated.VOTE_PAIR_RULE, stated.CHOICE_RULE}
-    assert min(len(of(whole.labels, "revealed")), len(of(whole.pairs, "revealed"))) > 50
+def test_there_is_something_to_hold_back(plain):
+    assert set(of(plain.labels, "stated")["rule"]) == {stated.VOTE_RULE}
+    assert set(of(plain.pairs, "stated")["rule"]) == {stated.VOTE_PAIR_RULE, stated.CHOICE_RULE}
+    assert min(len(of(plain.labels, "revealed")), len(of(plain.pairs, "revealed"))) > 20
 
 
 @pytest.mark.parametrize("change", [without_stated, lambda events: with_votes_shuffled(events, 2)])
-def test_votes_ratings_and_choices_change_no_revealed_label_or_pair(world, whole, change):
+def test_votes_ratings_and_choices_change_no_revealed_label_or_pair(world, plain, change):
     other = built(change(world))
-    assert_frame_equal(other.acts, whole.acts, check_exact=True)
+    assert_frame_equal(other.acts, plain.acts, check_exact=True)
     for name in ("labels", "pairs", "unpaired"):
-        theirs, ours = of(getattr(other, name), "revealed"), of(getattr(whole, name), "revealed")
+        theirs, ours = of(getattr(other, name), "revealed"), of(getattr(plain, name), "revealed")
         assert_frame_equal(theirs, ours, check_exact=True)
 
 
-def test_shuffled_votes_do_change_the_stated_labels(world, whole):
+def test_nothing_that_was_said_reaches_the_label_model(world):
+    """Events without their numbers, in which one that is taken out leaves a gap, as if it had been lost."""
+    unnumbered = [replace(event, n=None) for event in world]
+    one, other = (built(events, named("chat")) for events in (unnumbered, without_stated(unnumbered)))
+    assert one.accounts["label_model"]["rule"] == "factor/1"
+    assert other.accounts["label_model"] == one.accounts["label_model"]
+    for name in ("labels", "pairs", "unpaired"):
+        assert_frame_equal(of(getattr(other, name), "revealed"), of(getattr(one, name), "revealed"), check_exact=True)
+
+
+def test_shuffled_votes_do_change_the_stated_labels(world, plain):
     other = built(with_votes_shuffled(world, 2))
-    assert not of(other.labels, "stated")["p"].equals(of(whole.labels, "stated")["p"])
+    assert not of(other.labels, "stated")["p"].equals(of(plain.labels, "stated")["p"])
 
 
-def test_what_users_do_changes_no_stated_label(world, whole):
+def test_what_users_do_changes_no_stated_label(world, plain):
     other = built(without_acts(world))
     for name in ("labels", "pairs", "unpaired"):
-        assert_frame_equal(of(getattr(other, name), "stated"), of(getattr(whole, name), "stated"), check_exact=True)
+        assert_frame_equal(of(getattr(other, name), "stated"), of(getattr(plain, name), "stated"), check_exact=True)
 
 
-def test_no_word_of_an_answer_reaches_a_label(world, whole):
+def test_no_word_of_an_answer_reaches_a_label(world, plain):
     def other_words(event: Event) -> Event:
         if event.kind != "message" or event.role != "assistant":
             return event
         return replace(event, text=event.text[::-1].swapcase())
 
     other = built([other_words(event) for event in world])
-    assert_frame_equal(other.labels, whole.labels, check_exact=True)
-    assert_frame_equal(other.acts, whole.acts, check_exact=True)
+    assert_frame_equal(other.labels, plain.labels, check_exact=True)
+    assert_frame_equal(other.acts, plain.acts, check_exact=True)
     told = [name for name in PAIRS if name != "prompt_key"]
-    assert_frame_equal(other.pairs.select(told), whole.pairs.select(told), check_exact=True)
+    assert_frame_equal(other.pairs.select(told), plain.pairs.select(told), check_exact=True)
 
 
 @pytest.mark.parametrize("module", [evidence, siblings])
@@ -118,13 +136,13 @@ def test_the_columns_of_revealed_evidence_are_none_of_the_stated_ones():
 
 
 @pytest.mark.parametrize("kind", EXPRESSED)
-def test_expressed_kinds_become_labels_of_neither_family(world, whole, kind):
+def test_expressed_kinds_that_a_client_sends_become_no_label(world, kind):
     messages, acts, _ = reading.frames(world, SECRET)
     wording = acts.filter(pl.col("kind") == "expose").with_columns(
-        pl.lit(kind).alias("kind"), (pl.col("event") + "-x").alias("event"), pl.lit('{"value": 1}').alias("fields")
+        pl.lit(kind).alias("kind"), (pl.col("event") + "-x").alias("event"), pl.lit(1.0).alias("value")
     )
-    other = build(messages, pl.concat([acts, wording]), named("chat"))
-    assert other.digest == whole.digest
+    other = build(messages, pl.concat([acts, wording]), QUICK)
+    assert other.digest == build(messages, acts, QUICK).digest
 
 
 def test_an_expressed_kind_exposes_nothing(world):
@@ -135,23 +153,23 @@ def test_an_expressed_kind_exposes_nothing(world):
     assert found.filter("exposed").equals(found.filter("continued"))
 
 
-def test_every_label_says_its_rule_with_a_version_and_what_it_rests_on(world, whole):
+def test_every_label_says_its_rule_with_a_version_and_what_it_rests_on(world, plain):
     kind_of = {event.id: event.kind for event in world}
-    for frame in (whole.labels, whole.pairs, whole.unpaired):
+    for frame in (plain.labels, plain.pairs, plain.unpaired):
         assert frame["rule"].str.contains(r"^[a-z-]+/\d+$").all()
         assert frame["evidence"].list.len().min() >= 1
         for family, evidences in frame.select("family", "evidence").iter_rows():
             assert {kind_of[event] in STATED for event in evidences} == {family == "stated"}
 
 
-def test_no_user_stands_on_both_sides(whole):
-    sides = pl.concat([whole.pairs.select("people", "split"), whole.unpaired.select("people", "split")])
+def test_no_user_stands_on_both_sides(plain):
+    sides = pl.concat([plain.pairs.select("people", "split"), plain.unpaired.select("people", "split")])
     each = sides.explode("people").group_by("people").agg(pl.col("split").n_unique())
     assert each["split"].to_list() == [1] * 80
     assert set(sides["split"]) == {"train", "test"}
 
 
-def test_keeping_a_sibling_speaks_in_its_pair_and_not_again_alone(world, whole):
+def test_keeping_a_sibling_speaks_in_its_pair_and_not_again_alone(world, plain):
     """The unpaired p is computed without keep: a chain continued under another sibling has the same p."""
 
     def other_kept(event: Event) -> Event:

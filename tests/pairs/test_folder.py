@@ -18,7 +18,7 @@ from unspoken.signals.reading import frames
 @pytest.fixture(scope="module")
 def made(world):
     messages, events, text_of = frames(world, "5e" * 32)
-    built = build(messages, events, named("chat"))
+    built = build(messages, events, named("chat-acts"), text_of=lambda ids: text_of)
     return built, texts(messages, text_of, built)
 
 
@@ -30,11 +30,12 @@ def dataset(made, tmp_path):
 def test_what_was_written_is_read(made, dataset):
     built, texts = made
     found = folder.read(dataset)
-    for name in ("labels", "pairs", "unpaired", "episodes", "acts"):
+    for name in ("labels", "pairs", "unpaired", "episodes", "acts", "replies"):
         assert_frame_equal(getattr(found, name), getattr(built, name))
     assert_frame_equal(found.texts, texts)
     assert (found.recipe, found.digest, found.funnel) == (built.recipe, built.digest, built.funnel)
     assert (found.signals, found.notes, found.about) == (built.signals, built.notes, {"simulated": True})
+    assert found.accounts == json.loads(json.dumps(built.accounts))
     assert json.loads((dataset / "funnel.json").read_text()) == built.funnel
 
 
@@ -69,9 +70,16 @@ def test_a_run_is_no_dataset(dataset):
         folder.read(dataset)
 
 
-def test_a_file_that_is_gone_is_named(dataset):
-    (dataset / "acts.parquet").unlink()
-    with pytest.raises(MissingRun, match=r"lacks acts\.parquet"):
+@pytest.mark.parametrize("name", ["acts.parquet", "replies.parquet", "label_model.json", "votes.json"])
+def test_a_file_that_is_gone_is_named(dataset, name):
+    (dataset / name).unlink()
+    with pytest.raises(MissingRun, match=re.escape(f"lacks {name}")):
+        folder.read(dataset)
+
+
+def test_a_file_that_is_torn_is_named(dataset):
+    (dataset / "rankings.json").write_text("{")
+    with pytest.raises(MissingRun, match="is damaged"):
         folder.read(dataset)
 
 
@@ -102,14 +110,14 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(made, tmp_path, m
     (tmp_path / "letters.txt").write_text("dear anna")
     if manifest:
         (tmp_path / "manifest.json").write_text(manifest)
-    with pytest.raises(BadInput, match=re.escape(f"{tmp_path} holds something that is not a dataset")):
+    with pytest.raises(BadInput, match=re.escape(f"{tmp_path} holds something that is no dataset")):
         folder.write(made[0], made[1], tmp_path)
     assert (tmp_path / "letters.txt").read_text() == "dear anna"
 
 
 def test_a_file_is_not_overwritten_either(made, tmp_path):
     (tmp_path / "letter").write_text("dear anna")
-    with pytest.raises(BadInput, match="not a dataset"):
+    with pytest.raises(BadInput, match="no dataset"):
         folder.write(made[0], made[1], tmp_path / "letter")
 
 

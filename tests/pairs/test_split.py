@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from unspoken.pairs.split import place, side, with_split
+from unspoken.pairs.split import place, prompt_sides, side, with_split
 
 PEOPLE = [f"person {n}" for n in range(10_000)]
 
@@ -54,3 +54,29 @@ def test_both_speakers_of_a_chat_stand_on_one_side():
     records = pl.DataFrame({"people": [[left], [right], [left, right], [], None]})
     expected = records.with_columns(split=pl.Series(["test", "train", None, "train", "train"]))
     assert_frame_equal(with_split(records, "s", 0.5), expected)
+
+
+def asked(*rows: tuple[str, str]) -> pl.DataFrame:
+    """Who was answered to what, by the wanted side of the person."""
+    person = {wanted: next(p for p in PEOPLE if side([p], "s", 0.3) == wanted) for wanted in ("test", "train")}
+    return pl.DataFrame(
+        [(key, [person[wanted]]) for key, wanted in rows], schema=["prompt_key", "people"], orient="row"
+    )
+
+
+def test_a_prompt_asked_from_one_side_stands_there():
+    found = prompt_sides(asked(("mine", "test"), ("mine", "test"), ("yours", "train")), "s", 0.3)
+    assert dict(found.iter_rows()) == {"mine": "test", "yours": "train"}
+
+
+def test_a_prompt_asked_from_both_sides_stands_on_the_side_of_its_own_hash():
+    keys = [f"key {n}" for n in range(2000)]
+    found = prompt_sides(asked(*((key, wanted) for key in keys for wanted in ("test", "train"))), "s", 0.3)
+    assert (found["prompt_side"] == "test").mean() == pytest.approx(0.3, abs=0.03)
+    again = prompt_sides(asked(*((key, wanted) for key in keys[::-1] for wanted in ("train", "test"))), "s", 0.3)
+    assert_frame_equal(found, again, check_row_order=False)
+
+
+def test_people_on_both_sides_decide_nothing_of_a_prompt():
+    both = pl.DataFrame({"prompt_key": ["k", "k"], "people": [PEOPLE[:50], [PEOPLE[0]]]})
+    assert dict(prompt_sides(both, "s", 0.3).iter_rows()) == {"k": side([PEOPLE[0]], "s", 0.3)}

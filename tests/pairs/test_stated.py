@@ -1,6 +1,5 @@
 """What was said: votes, ratings, choices."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +16,14 @@ from unspoken.pairs.recipe import Recipe
 def episodes(*rows: dict[str, Any]) -> pl.DataFrame:
     plain = {"prompt": "q", "user": "u", "siblings": len(rows), "stated_evidence": ["e"]}
     return pl.DataFrame(
-        [{"message": name} | plain | row for name, row in zip("abcdefgh", rows, strict=False)], schema=dict(EPISODES)
+        [{"message": chr(ord("a") + number)} | plain | row for number, row in enumerate(rows)], schema=dict(EPISODES)
     )
 
 
 def choices(*fields: dict[str, Any]) -> pl.DataFrame:
     at = datetime(2026, 10, 1, tzinfo=UTC)
-    rows = [(f"e{n}", "choice", at, "c", "u", None, json.dumps(each)) for n, each in enumerate(fields)]
-    return pl.DataFrame(rows, schema=dict(EVENTS), orient="row")
+    rows = [{"event": f"e{n}", "kind": "choice", "at": at, "conversation": "c"} | each for n, each in enumerate(fields)]
+    return pl.DataFrame(rows, schema=dict(EVENTS))
 
 
 def test_a_vote_is_a_label_and_no_vote_is_none():
@@ -66,6 +65,13 @@ def test_two_votes_of_one_direction_are_no_pair():
 
 def test_answers_without_a_prompt_are_no_siblings():
     assert stated.vote_pairs(episodes({"vote": 1, "prompt": None}, {"vote": -1, "prompt": None})).is_empty()
+
+
+def test_many_votes_of_one_prompt_make_as_many_pairs_as_answers_and_not_their_square():
+    found = stated.vote_pairs(episodes(*({"vote": 1 if i % 2 else -1} for i in range(200))))
+    assert len(found) == 100 * stated.MOST_OPPONENTS
+    assert found["weight"].sum() == pytest.approx(1)
+    assert found.group_by("rejected").len()["len"].to_list() == [stated.MOST_OPPONENTS] * 100
 
 
 def test_a_choice_among_three_is_two_pairs_of_half_weight():

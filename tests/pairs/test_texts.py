@@ -6,9 +6,10 @@ from polars.testing import assert_frame_equal
 
 from unspoken.events import parse
 from unspoken.frames import TEXTS
-from unspoken.pairs.build import Built, build
+from unspoken.pairs.build import build
+from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import named
-from unspoken.pairs.texts import PROMPT_CHARS, answers, needed, texts
+from unspoken.pairs.texts import MOST_TURNS, PROMPT_CHARS, answers, needed, texts
 from unspoken.signals.reading import frames
 
 
@@ -34,8 +35,13 @@ def test_an_answer_is_read_with_the_whole_path_before_it():
             ("n", "user", "a", "Sure?"), ("b", "assistant", "n", "Yes."),
         )
     )  # fmt: skip
+    before = [("system", "Be brief."), ("user", "Where?"), ("assistant", "There."), ("user", "Sure?")]
+    turns = [{"role": role, "content": content} for role, content in before]
     expected = pl.DataFrame(
-        [("a", "Be brief.\nWhere?", "There.", False), ("b", "Be brief.\nWhere?\nThere.\nSure?", "Yes.", True)],
+        [
+            ("a", "Be brief.\nWhere?", turns[:2], "There.", False),
+            ("b", "Be brief.\nWhere?\nThere.\nSure?", turns, "Yes.", True),
+        ],
         schema=dict(TEXTS),
         orient="row",
     )
@@ -48,10 +54,20 @@ def test_of_a_long_path_the_end_is_kept():
     assert found["answer"].str.len_chars().to_list() == [5000]
 
 
+def test_of_a_deep_path_the_last_turns_are_kept():
+    lines, above = [], None
+    for turn in range(100):
+        lines += [(f"q{turn}", "user", above, f"ask {turn}"), (f"a{turn:02}", "assistant", f"q{turn}", f"say {turn}")]
+        above = f"a{turn:02}"
+    turns = texts(*chat(*lines))["turns"]
+    assert turns.list.len().max() == MOST_TURNS
+    assert turns[-1][-1] == {"role": "user", "content": "ask 99"}
+
+
 @pytest.fixture(scope="module")
 def made(world) -> tuple[pl.DataFrame, dict[str, str], Built]:
     messages, events, text_of = frames(world, "5e" * 32)
-    return messages, text_of, build(messages, events, named("chat"))
+    return messages, text_of, build(messages, events, named("chat-acts"))
 
 
 def test_what_is_neutral_trains_nothing(made):

@@ -1,5 +1,7 @@
 """Features are computed once per text, the cache holds no text, and their reduction is white and repeatable."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -19,8 +21,8 @@ def trunk(tiny_base) -> trunks.Trunk:
 def texts() -> pl.DataFrame:
     """Six answers of four texts."""
     pairs = [("who?", "me"), ("who?", "you"), ("who?", "me"), ("why?", "a secret"), ("who", "?me"), ("who?", "you")]
-    rows = [(f"m{i}", prompt, answer, True) for i, (prompt, answer) in enumerate(pairs)]
-    return pl.DataFrame(rows, schema=list(TEXTS), orient="row")
+    rows: list[tuple[Any, ...]] = [(f"m{i}", prompt, [], answer, True) for i, (prompt, answer) in enumerate(pairs)]
+    return pl.DataFrame(rows, schema=dict(TEXTS), orient="row")
 
 
 def counting(notes: list[str]):

@@ -12,14 +12,20 @@ from unspoken.rewards.records import Records
 
 
 def objective(free: np.ndarray, data: Records, ridge: float = head.RIDGE) -> float:
-    """As documented, written anew: `free` is w, the common intercept, then one intercept per user."""
+    """As documented, written anew: `free` is w, the common intercept, the place, then one intercept per user."""
     k, n_users = data.x.shape[1], int(data.intercept.max(initial=-1)) + 1
-    w, common, users = free[:k], free[k], free[k + 1 :]
+    w, common, place, users = free[:k], free[k], free[k + 1], free[k + 2 :]
     assert len(users) == n_users
     own = np.array([users[user] if user >= 0 else 0.0 for user in data.intercept])
-    logits = data.x @ w - data.margin + data.alone * common + own
+    logits = data.x @ w - place * data.margin + data.alone * common + own
     loss = data.p * np.logaddexp(0, -logits) + (1 - data.p) * np.logaddexp(0, logits)
-    return float(data.weight @ loss + ridge * data.weight.sum() * (w @ w) / 2 + (users @ users) / 2)
+    known = max(1.0, np.abs(data.margin).max(initial=0.0)) * (place - 1)
+    return float(data.weight @ loss + ridge * data.weight.sum() * (w @ w) / 2 + (users @ users + known**2) / 2)
+
+
+def taught(fitted: head.Fit) -> np.ndarray:
+    """What was fitted of answers and users: everything but the place."""
+    return np.concatenate([fitted.w, [fitted.common], fitted.users])
 
 
 def whole(fitted: head.Fit) -> np.ndarray:
@@ -67,9 +73,10 @@ def test_the_gradient_is_zero_where_the_head_stops(data):
 def test_labels_of_one_half_teach_nothing_and_cost_ln_2_each(make_records):
     data = make_records()
     data = replace(data, p=np.full(len(data), 0.5), margin=np.zeros(len(data)))
-    fitted = whole(head.fit(data))
-    np.testing.assert_allclose(fitted, 0, atol=1e-12)
-    assert objective(fitted, data) == pytest.approx(data.weight.sum() * np.log(2))
+    fitted = head.fit(data)
+    np.testing.assert_allclose(taught(fitted), 0, atol=1e-12)
+    assert fitted.place == 1
+    assert objective(whole(fitted), data) == pytest.approx(data.weight.sum() * np.log(2))
 
 
 def test_swapping_chosen_and_rejected_with_margin_and_label_changes_nothing(make_records):
@@ -87,7 +94,7 @@ def test_the_opposite_labels_give_the_opposite_weights(make_records):
 def test_opposite_votes_turn_intercepts_as_well(make_records):
     data = make_records(pairs=0)
     turned = head.fit(replace(data, p=1 - data.p))
-    np.testing.assert_allclose(whole(turned), -whole(head.fit(data)), atol=1e-8)
+    np.testing.assert_allclose(taught(turned), -taught(head.fit(data)), atol=1e-8)
 
 
 def test_separable_pairs_are_all_put_right(make_records):
@@ -118,6 +125,21 @@ def test_the_position_margin_keeps_length_that_drifts_with_position_out_of_the_w
     assert without[0] > 0.4
     assert abs(with_margin[0]) < 0.1
     np.testing.assert_allclose(with_margin, planted, atol=0.12)
+
+
+def test_what_a_place_is_worth_is_found_beside_the_weights(make_records):
+    # κ was fitted without the texts and came out twice too large; the length of the last one took the difference.
+    random = np.random.default_rng(3)
+    n, kappa, told = 8000, 1.5, 3.0
+    planted = np.array([0.0, 1.0, -0.7])
+    last_is_second = random.normal(size=(n, 3)) - np.array([1.0, 0.0, 0.0])
+    keeps_first = random.random(n) < 1 / (1 + np.exp(-(last_is_second @ planted - kappa)))
+    x = np.where(keeps_first[:, None], last_is_second, -last_is_second)
+    last = np.where(keeps_first, -1.0, 1.0)
+    data = replace(make_records(pairs=n, alone=0, k=3), x=x, p=np.ones(n), weight=np.ones(n), margin=-told * last)
+    fitted = head.fit(data, ridge=1e-4)
+    assert fitted.place * told == pytest.approx(kappa, abs=0.15)
+    np.testing.assert_allclose(fitted.w, planted, atol=0.1)
 
 
 def test_a_record_counted_twice_is_a_record_written_twice(make_records):
@@ -152,6 +174,7 @@ def test_a_good_start_changes_the_steps_and_not_the_result(make_records):
 
 def test_arms_of_different_size_are_shrunk_alike(make_records):
     data = make_records(alone=0)
+    data = replace(data, margin=np.zeros(len(data)))
     twice = data.only(np.tile(np.arange(len(data)), 2))
     np.testing.assert_allclose(head.fit(twice).w, head.fit(data).w, atol=1e-9)
 

@@ -152,7 +152,7 @@ def test_a_run_takes_the_place_of_a_run_and_of_nothing_else(loop, tmp_path):
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     with (
-        pytest.raises(BadInput, match="holds something that is not a reward model"),
+        pytest.raises(BadInput, match="holds something that is no reward model"),
         replacing(precious, run_folder.KIND),
     ):
         pass
@@ -168,10 +168,10 @@ def test_scores_are_not_written_over_a_folder(loop, tmp_path):
 
 def test_a_result_of_another_kind_is_not_replaced(loop, tmp_path):
     run = shutil.copytree(loop.stated, tmp_path / "run")
-    with pytest.raises(BadInput, match="not a report"):
+    with pytest.raises(BadInput, match="no report"):
         write_report({}, run)
     dataset = shutil.copytree(loop.dataset, tmp_path / "dataset")
-    with pytest.raises(BadInput, match="not a reward model"):
+    with pytest.raises(BadInput, match="no reward model"):
         train.train(dataset, "stated", dataset)
     assert run_folder.manifest(run) and datasets.read(dataset)
 

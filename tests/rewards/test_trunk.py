@@ -42,6 +42,16 @@ def test_the_order_of_the_texts_changes_no_bit(trunk):
     assert (trunks.encode(trunk, TEXTS[::-1])[::-1] == trunks.encode(trunk, TEXTS)).all()
 
 
+def test_a_sentence_is_the_mean_over_its_own_tokens_in_any_batch(trunk):
+    texts = ["short", "a much longer sentence beside it", ""]
+    together = trunks.sentences(trunk, texts)
+    alone = np.concatenate([trunks.sentences(trunk, [text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    tokens = trunks.tokenize(trunk.tokenizer, [("short", "")])
+    hidden = trunk.model.bert(**tokens).last_hidden_state[0].detach().numpy()
+    np.testing.assert_allclose(together[0], hidden.mean(0), atol=1e-5)
+
+
 def test_long_texts_are_cut_the_longest_part_first(trunk):
     tokens = trunks.tokenize(trunk.tokenizer, [("short", "x " * 1000)])
     assert tokens["input_ids"].shape == (1, trunks.MAX_TOKENS)

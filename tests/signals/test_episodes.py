@@ -13,7 +13,6 @@ from unspoken.events import Event, hash_user, parse
 from unspoken.frames import EPISODES, EVENTS, MESSAGES, empty
 from unspoken.signals.episodes import episodes
 from unspoken.signals.reading import frames
-from unspoken.signals.tree import tree
 
 SECRET = "5e" * 32
 ANNA = hash_user(SECRET, "anna")
@@ -101,13 +100,13 @@ def test_acts_and_votes_stand_on_the_answer_they_speak_of():
     assert_frame_equal(found, expected)
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(st.permutations(range(len(CHAT))), st.lists(st.sampled_from(range(len(CHAT)))))
 def test_any_order_of_arrival_and_any_repetition_give_the_same_rows(order, again):
     assert_frame_equal(rows(*(CHAT[number] for number in [*order, *again])), rows(*CHAT))
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.randoms(use_true_random=False))
 def test_the_order_and_repetition_of_rows_in_the_frames_is_nothing_either(random):
     messages, events, _ = frames(CHAT, SECRET)
@@ -155,15 +154,6 @@ def test_a_thousand_turns_deep_is_not_too_deep():
     found = rows(*reversed(deep))
     assert found["later_turns"].max() == 2998
     assert found["turn"].max() == 1499
-
-
-def test_equal_paths_of_text_have_equal_keys_and_different_ones_have_not():
-    messages, _, _ = frames(
-        [asked(0, "q"), answered(1, "a", "q"), asked(2, "r"), answered(3, "b", "r", text="y")], SECRET
-    )
-    nodes = tree(messages).nodes
-    assert nodes["q"].key == nodes["r"].key
-    assert nodes["a"].key != nodes["b"].key
 
 
 def test_a_prompt_that_differs_in_case_and_spacing_alone_is_the_same_prompt():
@@ -267,6 +257,134 @@ def test_a_rating_that_was_changed_counts_as_changed():
 
 def test_more_was_copied_than_there_is_counts_as_all():
     assert one(sent(2, "copy", "a", chars=400))["copied_share"] == 1.0
+
+
+def test_an_edit_is_told_or_seen_by_a_second_prompt_of_the_same_user_beside_it():
+    told = one(sent(5, "edit", "q", to="q2", user="anna"))
+    assert (told["edited"], told["next_act"], told["next_after_ms"], told["evidence"]) == (True, "edit", 4000, ids(5))
+    chat = [asked(0, "q"), answered(1, "a", "q"), asked(2, "r", "a"), answered(3, "b", "r")]
+    seen = rows(*chat, asked(4, "s", "a")).row(1, named=True)
+    assert (seen["edited"], seen["next_act"], seen["evidence"]) == (True, "edit", ids(4))
+    other = sent(4, "message", "s", role="user", text="And I?", parent="a", user="bert")
+    assert rows(*chat, other)["edited"].to_list() == [False, False]
+
+
+def test_what_came_next_counts_from_the_completion_and_without_the_time_away():
+    first = answered(1, "a", "q", duration_ms=4500, ttft_ms=500)  # complete at 5
+    acts = [
+        sent(4, "copy", "a", chars=3), sent(9, "return", None, away_ms=2500), sent(12, "return", None, away_ms=1000),
+        sent(15, "regenerate", "a", phase="reading"),
+    ]  # fmt: skip
+    found = rows(asked(0, "q"), first, *acts, asked(17, "n", "a")).row(0, named=True)
+    assert (found["next_act"], found["next_after_ms"]) == ("regenerate", 10_000 - 3500)
+    assert (found["reply"], found["reply_after_ms"]) == ("n", 12_000)
+
+
+def test_time_away_from_before_the_completion_is_not_taken_off():
+    acts = [sent(9, "return", None, away_ms=6000), sent(15, "share", "a")]
+    found = rows(asked(0, "q"), answered(1, "a", "q", duration_ms=4000), *acts).row(0, named=True)
+    assert found["next_after_ms"] == 10_000 - 4000
+
+
+def test_of_acts_at_one_moment_one_comes_first_whatever_their_ids():
+    both = [sent(2, "share", "a"), sent(3, "copy", "a", at=1_790_000_002_000)]
+    assert one(*both)["next_act"] == "copy"
+
+
+def test_to_look_at_another_sibling_is_an_act_on_both():
+    select = sent(3, "select", "a", previous="b", displayed="b")
+    found = rows(asked(0, "q"), answered(1, "a", "q"), answered(2, "b", "q"), select)
+    assert found["next_act"].to_list() == ["select", "select"]
+    assert found["selected"].to_list() == [True, False]
+
+
+def test_a_gap_in_a_page_counts_for_the_answers_beside_it():
+    def on(second: int, message: str, n: int, page: str = "p") -> Event:
+        return sent(second, "heartbeat", message, page=page, n=n)
+
+    chat = [asked(0, "q"), *(answered(1 + number, name, "q") for number, name in enumerate("abcd"))]
+    events = [on(10, "a", 3), on(11, "a", 5), on(12, "b", 8), on(13, "b", 9), on(14, "c", 2, "other")]
+    assert dict(rows(*chat, *events).select("message", "lost").iter_rows()) == {"a": 3, "b": 2, "c": 0, "d": None}
+
+
+def test_a_lost_connection_explains_itself_where_the_page_told_what_happened():
+    lost = sent(2, "disconnect", "a")
+    assert one(lost)["disconnected"] is True
+    assert one(lost, sent(3, "stop", "a"))["disconnected"] is False
+    assert one(lost, sent(3, "close", "a", phase="streaming", cause="tab"))["disconnected"] is False
+    inferred = one(lost, sent(3, "close", "a", phase="streaming", cause="inferred"))
+    assert (inferred["disconnected"], inferred["closed"], inferred["close_cause"]) == (True, "streaming", "inferred")
+
+
+def test_acts_that_contradict_one_another_are_all_kept():
+    found = one(sent(2, "close", "a", phase="reading", cause="tab"), sent(3, "copy", "a", chars=20), asked(4, "n", "a"))
+    assert (found["closed"], found["copied_share"], found["continued"]) == ("reading", 0.5, True)
+    assert found["next_act"] == "close"
+
+
+def test_what_a_copy_does_not_say():
+    assert one(sent(2, "copy", "a"))["copied_share"] == 1.0
+    prose = one(sent(2, "copy", "a", chars=4), sent(3, "copy", "a", chars=9, part="code"))
+    assert (prose["copied_prose_chars"], prose["copied_code_chars"], prose["copied_share"]) == (4, 9, 9 / 40)
+
+
+def test_arms_are_those_of_the_answer_and_else_those_of_the_first_act_that_has_one():
+    acts = [sent(2, "expose", "a", arm={"policy": "c", "anchor": "cut"}), sent(3, "view", "a", arm={"policy": "d"})]
+    assert one(*acts)["policy"] == "c"
+    own = rows(asked(0, "q"), answered(1, "a", "q", arm={"policy": "b"}), *acts).row(0, named=True)
+    assert (own["policy"], own["anchor"]) == ("b", "cut")
+
+
+def test_only_pauses_while_reading_count():
+    pauses = [sent(2, "pause", "a", ms=900, phase="reading"), sent(3, "pause", "a", ms=9000, phase="composing")]
+    assert one(*pauses)["longest_pause_ms"] == 900
+
+
+def test_events_that_name_another_conversation_than_their_message_are_nobodys():
+    assert one(sent(2, "vote", "a", value=1, conversation="d"))["vote"] is None
+
+
+def test_an_assignment_to_being_asked_is_kept_with_what_came_of_it():
+    assignment = {"level": "firm", "propensity": 0.25}
+    found = one(
+        sent(2, "solicit", "a", **assignment), sent(3, "solicit", "a", **assignment, shown=True, answered=False)
+    )
+    told = {name: found[f"solicit_{name}"] for name in ("level", "shown", "answered", "propensity")}
+    assert told == {"level": "firm", "shown": True, "answered": False, "propensity": 0.25}
+
+
+def test_a_topic_is_the_prompts_and_else_the_answers():
+    topic: dict[str, Any] = {"meta": {"topic": "trains"}}
+    assert rows(asked(0, "q", **topic), answered(1, "a", "q"))["topic"].to_list() == ["trains"]
+    assert rows(asked(0, "q"), answered(1, "a", "q", **topic))["topic"].to_list() == ["trains"]
+    assert rows(asked(0, "q", meta={"topic": ["trains"]}), answered(1, "a", "q"))["topic"].to_list() == [None]
+
+
+def test_one_conversation_may_hold_everything():
+    """A chain with a heartbeat, an absence and an inferred close on each: to look from each at all would not end."""
+    count = 40_000
+    number = pl.int_range(count, eager=True)
+    chain = pl.DataFrame({"message": "m" + number.cast(pl.String), "at": 1_790_000_000_000_000 + number * 1_000_000})
+    chain = chain.with_columns(pl.col("at").cast(pl.Datetime("us", "UTC")), conversation=pl.lit("c"))
+    role = pl.when(number % 2 == 0).then(pl.lit("user")).otherwise(pl.lit("assistant"))
+    told = chain.with_columns(role=role, parent=pl.col("message").shift(), chars=5, digest=pl.lit("d"))
+    kinds: dict[str, dict[str, Any]] = {
+        "heartbeat": {}, "return": {"away_ms": 5}, "close": {"cause": "inferred", "silent_ms": 400},
+    }  # fmt: skip
+    acts = [
+        chain.with_columns(event=pl.col("message") + kind, kind=pl.lit(kind), page=pl.lit("p"), n=number * 2)
+        .with_columns(pl.lit(value).alias(name) for name, value in said.items())
+        for kind, said in kinds.items()
+    ]  # fmt: skip
+    found = episodes(
+        pl.concat([empty(MESSAGES), told], how="diagonal_relaxed"),
+        pl.concat([empty(EVENTS), *acts], how="diagonal_relaxed"),
+    )
+    assert found["turn"].to_list() == sorted(found["turn"])
+    assert (found["turn"].max(), found["later_turns"].max()) == (count // 2 - 1, count - 2)
+    assert found["reply_after_ms"].drop_nulls().unique().to_list() == [1000]
+    assert found["closed"].null_count() == count // 2  # of unknown phase
+    assert found["close_cause"].unique().to_list() == ["inferred"]
 
 
 def test_no_messages_or_no_answers_give_no_rows():

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from unspoken.events import Event, parse
-from unspoken.pairs.build import Built, build
+from unspoken.pairs.build import build
+from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import named
 from unspoken.pairs.split import side
 from unspoken.signals.reading import frames

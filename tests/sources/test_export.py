@@ -92,10 +92,7 @@ def test_what_is_exported_and_imported_again_is_the_same(engine, project, filled
     renamed = {user: hash_user(secret, user) for user in events["user"].drop_nulls().unique()}
     assert len(renamed) == 2 and texts2 == texts
     assert_frame_equal(messages2, messages.with_columns(pl.col("user").replace(renamed)))
-    fields = pl.col("fields").map_elements(lambda said: json.dumps(json.loads(said), sort_keys=True), pl.String)
-    assert_frame_equal(
-        events2.with_columns(fields), events.with_columns(pl.col("user").replace(renamed), fields)
-    )  # fmt: skip
+    assert_frame_equal(events2, events.with_columns(pl.col("user").replace(renamed)))
 
     first, second = (build(m, e, named("chat")) for m, e in ((messages, events), (messages2, events2)))
     assert_frame_equal(
@@ -186,7 +183,7 @@ def test_an_export_that_is_stopped_leaves_nothing(engine, project, make_event, t
 def test_a_strangers_folder_is_not_replaced(engine, project, filled, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter").write_text("dear")
-    with pytest.raises(BadInput, match="holds something that is not a world"):
+    with pytest.raises(BadInput, match="holds something that is no world"):
         out(engine, "chat", tmp_path / "mine")
     (tmp_path / "mine.jsonl").mkdir()
     with pytest.raises(BadInput, match="is a folder"):

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from unspoken.pairs.build import Built, build
+from unspoken.pairs.build import build
+from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import named
 from unspoken.signals.reading import frames
 from unspoken.sources import halie, halie_metaphor, oasst, realhumaneval
@@ -76,8 +77,12 @@ def test_halie_metaphors_have_behaviour_and_a_survey_of_the_same_people(metaphor
     assert len({event.user for event in events if event.user}) == 32
     assert len([event for event in events if event.kind == "rating"]) == 80 * len(halie_metaphor.SCALES)
     made = built(events)
-    assert made.pairs.filter(family="revealed").height == 1547
-    assert made.labels.filter(family="revealed").height == 3279
+    entered = {step["step"]: step["entered"] for step in made.funnel}
+    assert entered["pairs"] == 1547  # of an answer taken and another of its list
+    assert made.pairs.filter(rule="siblings/1").height == 1547 - 95  # whose prompts stand on both sides of the split
+    revealed = made.labels.filter(family="revealed")
+    assert set(revealed["rule"]) == {"acts/1"}  # nothing else goes with a regenerate here: the factor has no sign
+    assert revealed.height == 3279  # also the 29 of which the telemetry says nothing
 
 
 @pytest.fixture(scope="session")

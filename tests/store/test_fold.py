@@ -106,7 +106,7 @@ ITEMS = st.builds(
 STEPS = st.lists(st.one_of(st.lists(ITEMS, max_size=8), st.just("fold")), max_size=12)
 
 
-@hypothesis(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, size=st.sampled_from([1, 3, 1000]), again=st.booleans())
 def test_any_order_and_split_of_arrivals_folds_to_the_same(engine, steps, size, again):
     with transaction(engine) as session:

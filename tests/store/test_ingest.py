@@ -204,7 +204,7 @@ NASTY = st.text(
     min_size=1,
     max_size=40,
 )
-EVERY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EVERY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @EVERY

@@ -115,14 +115,22 @@ def test_a_word_planted_everywhere_is_found_before_the_erasure_and_nowhere_after
     assert {job.state for job in work(engine).values()} == {"done"}
     fold(engine)
     places = {place.split("/")[0] for at in whole_disk(home, engine) for place in traces(WORD, at, engine)}
-    assert {"messages.text", "events.fields", "events.arm", "events.session", "events.page", "reports"} <= places
+    assert {
+        "messages.text",
+        "events.fields",
+        "events.arm",
+        "events.session",
+        "events.page",
+        "reports",
+        "segments",
+    } <= places
     assert {"conversations.id", "spans.conversation", "participants.conversation"} <= places
     if engine.dialect.name == "sqlite":
         assert "unspoken.db" in places or "unspoken.db-wal" in places
     hashes = {place for at in whole_disk(home, engine) for place in traces(HASH, at, engine)}
     assert {"labels.user", "unpaired.user", "unpaired.people", "events.user", "messages.user"} <= hashes
     assert {"people.user", "participants.user"} <= hashes
-    assert any(place.startswith("datasets/") for place in hashes)
+    assert {"datasets", "segments"} <= {place.split("/")[0] for place in hashes}
     assert not any(USER.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
     with reading(engine) as session:
         before = {model.id for model in models.listed(session, project_id)}

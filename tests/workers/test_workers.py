@@ -21,7 +21,7 @@ def test_pairs_are_built_and_what_cannot_be_done_fails_with_the_sentence_why(sit
     assert (done.state, done.progress, done.attempts) == ("done", 1.0, 1), done.error
     pairs, unpaired, labels = datasets.load(site.engine, done.result["dataset"])
     assert (done.result["pairs"], done.result["unpaired"]) == (pairs.height, unpaired.height)
-    assert (done.result["labels"], pairs.height > 50) == (labels.height, True)
+    assert (done.result["labels"], labels.height > 300, pairs.height > 10) == (labels.height, True, True)
 
     failed = site.ended(refused)
     assert (failed.state, failed.attempts) == ("failed", 1)

@@ -14,7 +14,7 @@ from unspoken import __version__, jobs
 from unspoken.errors import NotFound
 from unspoken.frames import TEXTS, empty
 from unspoken.pairs import folder as dataset_folder
-from unspoken.pairs.build import Built
+from unspoken.pairs.built import Built
 from unspoken.pairs.texts import needed, texts
 from unspoken.settings import settings
 from unspoken.store import database, datasets, projects, reading, traces
@@ -81,11 +81,7 @@ def with_texts(project_id: str, dataset_id: str, folder: Path) -> Path:
         digest = datasets.get(session, dataset_id, project_id).digest
         project = projects.get(session, project_id)
         kept = dataset_folder.read(named("datasets", project_id, digest))
-        built = Built(
-            kept.recipe, kept.episodes, kept.acts, kept.labels, kept.pairs, kept.unpaired, kept.funnel, kept.signals,
-            kept.notes, kept.digest,
-        )  # fmt: skip
         messages = reading.read_messages(session, project_id)
-        text_of = reading.read_texts(session, project_id, needed(messages, built))
+        text_of = reading.read_texts(session, project_id, needed(messages, kept))
     about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
-    return dataset_folder.write(built, texts(messages, text_of, built), folder, about)
+    return dataset_folder.write(kept, texts(messages, text_of, kept), folder, about)

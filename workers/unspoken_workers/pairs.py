@@ -1,15 +1,19 @@
 """From stored events to a dataset, and the chain that follows from one to a report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import polars as pl
 
 from unspoken import jobs
 from unspoken.consent import TRAINING
 from unspoken.pairs.build import build
 from unspoken.pairs.consented import consented
 from unspoken.pairs.recipe import named
-from unspoken.store import consents, database, datasets, erasure, projects, reading
-from unspoken.store.horizon import horizon
+from unspoken.rewards.sentences import encoder
+from unspoken.settings import settings
+from unspoken.signals.bots import bots
+from unspoken.store import database, datasets, erasure, projects, quarantine, reading, segments
 from unspoken_workers import artefacts
 from unspoken_workers.app import app
 from unspoken_workers.lease import Lease, engine, perform
@@ -31,20 +35,40 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
     with database.reading(engine()) as session:
         project = projects.get(session, job.project_id or "")
         marked = erasure.mark(session, project.id)
-        lease.progress(0.0, "reading messages")
-        messages = reading.read_messages(session, project.id)
-        lease.progress(0.1, "reading events")
-        events = reading.read_events(session, project.id)
-        refused = consents.refused(session, project, TRAINING)
-        seen = horizon(session)
+    with segments.current(engine(), project.id, settings().home, lambda note: lease.progress(0.0, note)) as kept:
+        messages, events = kept.messages().collect(), kept.events().collect()
+        refused = kept.refused(project, TRAINING)
     messages, events, before = consented(messages, events, refused)
     recipe = named(job.arguments.get("recipe", project.recipe))
-    built = build(messages, events, recipe, lambda share, note: lease.progress(0.2 + 0.4 * share, note), before)
+
+    def text_of(ids: Sequence[str]) -> Mapping[str, str]:
+        with database.reading(engine()) as session:
+            return reading.read_texts(session, project.id, ids)
+
+    def quarantined(episodes: pl.DataFrame) -> pl.DataFrame:
+        """Whoever is found to be a bot is put there, unless they were let go before; whoever is there is left out."""
+        with database.transaction(engine()) as session:
+            erasure.unchanged(session, project.id, marked)  # an erased user must not come back as a row
+            quarantine.scan(session, project.id, bots(episodes).iter_rows())
+            return quarantine.who(session, project.id)
+
+    # With the classifier this process loads torch, which takes it some 300 MB for as long as it lives.
+    classifier = settings().replies == "classifier"
+    built = build(
+        messages,
+        events,
+        recipe,
+        lambda share, note: lease.progress(0.2 + 0.4 * share, note),
+        before,
+        text_of,
+        encoder(artefacts.cache(project.id), settings().device, settings().threads) if classifier else None,
+        quarantined,
+    )
     dataset_id = datasets.save(
         engine(),
         project.id,
         recipe.as_dict(),
-        seen,
+        kept.horizon,
         built.digest,
         built.funnel,
         built.labels,

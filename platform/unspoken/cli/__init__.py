@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from unspoken import lifetime
-from unspoken.cli import exporting, importing, keys, privacy, projects, services, stages
+from unspoken.cli import exporting, importing, keys, privacy, projects, quarantine, services, stages
 from unspoken.errors import UnspokenError
 
 # What the extra `train` brings; without it the collector and these commands run, the others say what is missing.
@@ -88,6 +88,7 @@ app.add_typer(exporting.app, name="export")
 app.command()(privacy.erase)
 app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
+app.add_typer(quarantine.app, name="quarantine")
 app.command()(stages.simulate)
 app.command()(stages.pairs)
 app.command()(stages.train)

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unspoken.cli import exporting_pairs
 from unspoken.cli.show import Progress, ProgressOption, Style, counted, progress
 from unspoken.consent import TRAINING, allows
 from unspoken.errors import BadInput
@@ -27,12 +28,14 @@ ENVELOPE = ("message", "page", "n", "session", "device", "arm", "consent")
 FILE, FACTS_FILE = "events.jsonl.gz", "world.toml"
 Put = Callable[[dict[str, Any]], None]
 
-app = typer.Typer(no_args_is_help=True, help="What a project holds, as files.")
+app = typer.Typer(no_args_is_help=True, help="What a project holds, and datasets for trainers, as files.")
+app.command("pairs")(exporting_pairs.pairs)
+app.command("formats")(exporting_pairs.formats)
 
 
 @app.callback()
 def main() -> None:
-    """What a project holds, as files."""
+    """What a project holds, and datasets for trainers, as files."""
 
 
 @dataclass

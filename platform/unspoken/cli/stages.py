@@ -29,21 +29,36 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; UNS
 
 
 def simulate(
-    out: Annotated[Path, typer.Option(help="The world folder to write.")],
-    world: Annotated[Path | None, typer.Option(help="world.toml: rates, slopes, ρ. The defaults without it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The world folder to write.")] = None,
+    world: Annotated[
+        Path | None, typer.Option(help="world.toml: rates, slopes, ρ, or a preset and what differs from it.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A world by its name; --list says which there are.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same world.")] = 0,
+    listed: Annotated[bool, typer.Option("--list", help="Say which presets there are, and write nothing.")] = False,
     style: ProgressOption = Style.auto,
 ) -> None:
     """People who do not exist, whose stated and revealed utilities are known: for checking what a report claims.
 
+    Without a world: a small one that votes far more often than people do. docs/simulator.md says what can be set.
+
     Example: `unspoken simulate --seed 7 --out world`, then `unspoken pairs world --out dataset`.
     """
+    from unspoken.simulate import presets
     from unspoken.simulate.config import World, read
     from unspoken.simulate.world import simulate as make
 
+    if listed:
+        typer.echo(presets.listed())
+        return
+    if out is None:
+        raise BadInput("Name the folder to write: unspoken simulate --out world.")
+    if world and preset:
+        raise BadInput('Name either a --world or a --preset; a world.toml may say preset = "..." itself.')
+    chosen = read(world) if world else presets.preset(preset) if preset else World()
     with progress(style, "simulating") as show:
-        make(read(world) if world else World(), seed, out, show)
-    typer.echo(f"{out}: world.toml, events.jsonl.gz, truth/. Next: unspoken pairs {out} --out dataset")
+        make(chosen, seed, out, show)
+    typer.echo(f"{out}: SIMULATED. world.toml, events.jsonl.gz, truth/. Next: unspoken pairs {out} --out dataset")
 
 
 def pairs(
@@ -52,7 +67,9 @@ def pairs(
         str | None, typer.Argument(help="A world folder, a file .jsonl or .jsonl.gz of events, or chitchat.")
     ] = None,
     project: Annotated[str | None, typer.Option(help="A project of the database, in place of SOURCE.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="How labels are made: chat or chitchat.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="How labels are made: chat, given-prompts, chat-acts or chitchat.")
+    ] = None,
     style: ProgressOption = Style.auto,
 ) -> None:
     """Events to labels, pairs and unpaired answers, with an account of everything that was left out.
@@ -72,7 +89,16 @@ def pairs(
         typer.echo(f"{step['step']}: {step['kept']:,} of {step['entered']:,} kept")
         for drop in step["dropped"]:
             typer.echo(f"    {drop['count']:,} {drop['reason']}")
-    typer.echo(f"Next: unspoken train {out} --family stated --out stated")
+    for what, records in (("pairs", built.pairs), ("unpaired labels", built.unpaired)):
+        rules = records.group_by("rule").len().sort("rule").rows()
+        typer.echo(f"{what}: " + (", ".join(f"{count:,} {rule}" for rule, count in rules) or "none"))
+    for note in built.notes:
+        typer.echo(f"Note: {note}")
+    families = [
+        family.value for family in Family if family.value in (*built.pairs["family"], *built.unpaired["family"])
+    ]
+    for family in families[:1]:
+        typer.echo(f"Next: unspoken train {out} --family {family} --out {family}")
 
 
 def train(
@@ -190,7 +216,15 @@ def _of_source(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any,
     messages, events, before = consented(
         messages, events, pl.DataFrame(refused, schema=dict(REFUSED), orient="row").unique("event")
     )
-    built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note), before)
+    built = build(
+        messages,
+        events,
+        how,
+        lambda share, note: show(0.3 + 0.6 * share, note),
+        before,
+        lambda ids: {message: text_of[message] for message in ids if message in text_of},
+        _encoder(),
+    )
     return built, texts(messages, text_of, built), source.about
 
 
@@ -199,7 +233,8 @@ def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any
     from unspoken.pairs.build import build
     from unspoken.pairs.consented import consented
     from unspoken.pairs.texts import needed, texts
-    from unspoken.store import consents, database, projects, reading
+    from unspoken.signals.bots import bots
+    from unspoken.store import consents, database, projects, quarantine, reading
 
     engine = database.connect()
     with ExitStack() as stack, database.reading(engine) as session:
@@ -211,10 +246,28 @@ def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any
         events = reading.read_events(session, project.id)
         refused = consents.refused(session, project, TRAINING)
         messages, events, before = consented(messages, events, refused)
-        built = build(messages, events, how, lambda share, note: show(0.3 + 0.6 * share, note), before)
+        built = build(
+            messages,
+            events,
+            how,
+            lambda share, note: show(0.3 + 0.6 * share, note),
+            before,
+            lambda ids: reading.read_texts(session, project.id, ids),
+            _encoder(),
+            lambda episodes: quarantine.apart(session, project.id, bots(episodes).iter_rows()),
+        )
         text_of = reading.read_texts(session, project.id, needed(messages, built))
     about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
     return built, texts(messages, text_of, built), about
+
+
+def _encoder() -> Any:
+    """For the classifier of replies; None where the settings want rules alone."""
+    from unspoken.rewards.sentences import encoder
+
+    if settings().replies == "rules":
+        return None
+    return encoder(settings().home / "cache", settings().device, settings().threads)
 
 
 def _recipe(name: str) -> "Recipe":

@@ -26,7 +26,7 @@ def consented(
     """frames.MESSAGES and frames.EVENTS without what frames.REFUSED names, and the funnel's step; none for none."""
     refused = check(refused, REFUSED, "refused")
     by_machine = messages.filter((pl.col("role") != "user") & pl.col("user").is_null())["message"]
-    inferred = (pl.col("kind") == "close") & (pl.col("fields").str.json_path_match("$.cause") == "inferred")
+    inferred = (pl.col("kind") == "close") & (pl.col("cause") == "inferred")
     nobodys = inferred | ((pl.col("kind") == "message") & pl.col("message").is_in(by_machine.implode()))
     out = events.join(refused, on="event").filter(pl.col("said") | ~nobodys.fill_null(False))
     if out.is_empty():

@@ -9,31 +9,29 @@ import polars as pl
 
 from unspoken import folders
 from unspoken.errors import MissingRun
-from unspoken.frames import EPISODES, LABELS, PAIRS, TEXTS, UNPAIRED, check
-from unspoken.pairs.build import Built
+from unspoken.frames import EPISODES, LABELS, PAIRS, REPLIES, TEXTS, UNPAIRED, check
+from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import Recipe
 
 KIND = "dataset"
-_FRAMES = {"labels": LABELS, "pairs": PAIRS, "unpaired": UNPAIRED, "texts": TEXTS, "episodes": EPISODES}
+_FRAMES = {
+    "labels": LABELS,
+    "pairs": PAIRS,
+    "unpaired": UNPAIRED,
+    "texts": TEXTS,
+    "episodes": EPISODES,
+    "replies": REPLIES,
+}
+ACCOUNTS = ("label_model", "votes", "poisoning", "rankings")
 
 
 @dataclass(frozen=True)
-class DatasetFolder:
+class DatasetFolder(Built):
     """A dataset as the trainer and the report read it. `about`: project, simulated, facts, assumptions, truth."""
 
     path: Path
-    recipe: Recipe
-    labels: pl.DataFrame
-    pairs: pl.DataFrame
-    unpaired: pl.DataFrame
     texts: pl.DataFrame
-    episodes: pl.DataFrame
-    acts: pl.DataFrame
-    funnel: list[dict[str, Any]]
-    signals: list[dict[str, Any]]
-    notes: list[str]
     about: dict[str, Any]
-    digest: str
 
 
 def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any] | None = None) -> Path:
@@ -45,6 +43,7 @@ def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any]
         "texts": texts,
         "episodes": built.episodes,
         "acts": built.acts,
+        "replies": built.replies,
     }
     with folders.replacing(folder, KIND) as beside:
         for name, frame in frames.items():
@@ -59,6 +58,8 @@ def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any]
             "about": about or {},
             "rows": {name: len(frame) for name, frame in frames.items()},
         }
+        for name in ACCOUNTS:
+            (beside / f"{name}.json").write_text(json.dumps(built.accounts[name], indent=1, allow_nan=False))
         (beside / "funnel.json").write_text(json.dumps(built.funnel, indent=1))
         (beside / "manifest.json").write_text(json.dumps(manifest, indent=1))
     return folder
@@ -79,9 +80,10 @@ def read(folder: Path) -> DatasetFolder:
         raise MissingRun(f"{manifest_path} is damaged. Delete {folder} and make the dataset again.") from None
     if kind != "dataset":
         raise MissingRun(f"{folder} holds a {kind}, and a dataset was needed.")
-    gone = [name for name in (*_FRAMES, "acts") if not (folder / f"{name}.parquet").is_file()]
+    files = [*(f"{name}.parquet" for name in (*_FRAMES, "acts")), *(f"{name}.json" for name in ACCOUNTS)]
+    gone = [name for name in files if not (folder / name).is_file()]
     if gone:
-        raise MissingRun(f"{folder} lacks {gone[0]}.parquet. Delete the folder and make the dataset again.")
+        raise MissingRun(f"{folder} lacks {gone[0]}. Delete the folder and make the dataset again.")
     try:
         frames = {
             name: check(pl.read_parquet(folder / f"{name}.parquet"), schema, name) for name, schema in _FRAMES.items()
@@ -93,9 +95,10 @@ def read(folder: Path) -> DatasetFolder:
             funnel=manifest["funnel"],
             signals=manifest["signals"],
             notes=manifest["notes"],
+            accounts={name: json.loads((folder / f"{name}.json").read_text()) for name in ACCOUNTS},
             about=manifest["about"],
             digest=manifest["digest"],
             **frames,
         )
-    except (KeyError, TypeError, pl.exceptions.PolarsError) as error:
+    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise MissingRun(f"{folder} is damaged ({error}). Delete it and make the dataset again.") from error

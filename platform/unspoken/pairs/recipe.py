@@ -18,9 +18,10 @@ class Recipe:
     stated: Literal["votes", "ratings"] = "votes"
     untouched_rating: float | None = None  # the control's default: all values there is no answer
     stated_user_known: bool = True
-    revealed: Literal["acts", "continued"] = "acts"
+    revealed: Literal["factor", "acts", "continued"] = "factor"  # the label model, hand-set weights, or writing again
     user_cap: float = 20.0  # labels of one user count at most as this many
     test_share: float = 0.3  # share of people held out
+    prompts_apart: bool = True  # no prompt stands on both sides either (see unspoken.pairs.split)
     salt: str = "unspoken/1"
 
     def as_dict(self) -> dict[str, Any]:
@@ -30,6 +31,8 @@ class Recipe:
 
 RECIPES = {
     "chat": Recipe("chat"),
+    "given-prompts": Recipe("given-prompts", prompts_apart=False),  # where everybody is given the same few prompts
+    "chat-acts": Recipe("chat-acts", revealed="acts"),  # to compare the label model with
     # See sources/chitchat.py for the facts behind each choice.
     "chitchat": Recipe(
         "chitchat",
@@ -41,6 +44,7 @@ RECIPES = {
         untouched_rating=5.0,
         stated_user_known=False,
         revealed="continued",
+        prompts_apart=False,  # 35 given openings, everybody's: the verdict is about these
         test_share=0.5,  # both people must be held out, so a share s of people holds out about s² of the chats
     ),
 }

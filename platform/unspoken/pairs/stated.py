@@ -6,6 +6,7 @@ from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe
 
 VOTE_RULE, RATING_RULE, CHOICE_RULE, VOTE_PAIR_RULE = "vote/1", "rating/1", "choice/1", "votes-of-siblings/1"
+MOST_OPPONENTS = 8  # voted down, beside one that was voted up
 
 
 def labels(episodes: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> pl.DataFrame:
@@ -35,11 +36,25 @@ def labels(episodes: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> pl.DataFra
 
 
 def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
-    """Up ≻ down among siblings of one prompt; weight 1/(pairs of that prompt) so that a prompt counts once."""
-    voted = episodes.filter((pl.col("siblings") > 1) & pl.col("vote").is_not_null())
-    up = voted.filter(pl.col("vote") > 0).select("prompt", chosen="message", up_evidence="stated_evidence")
-    down = voted.filter(pl.col("vote") < 0).select("prompt", rejected="message", down_evidence="stated_evidence")
-    return up.join(down, on="prompt").select(
+    """Up ≻ down among siblings of one prompt; weight 1/(pairs of that prompt) so that a prompt counts once.
+
+    Each answer that was voted up meets at most eight that were voted down, in a fixed circle: n answers would
+    otherwise make n²/4 pairs.
+    """
+    voted = episodes.filter((pl.col("siblings") > 1) & pl.col("vote").is_not_null()).sort("prompt", "message")
+    place = pl.int_range(pl.len()).over("prompt").alias("place")
+    up = voted.filter(pl.col("vote") > 0).select("prompt", place, chosen="message", up_evidence="stated_evidence")
+    down = voted.filter(pl.col("vote") < 0).select(
+        "prompt", place, pl.len().over("prompt").alias("downs"), rejected="message", down_evidence="stated_evidence"
+    )
+    downs = down.select("prompt", "downs").unique()
+    met = (
+        up.join(downs, on="prompt")
+        .with_columns(step=pl.int_ranges(0, pl.min_horizontal("downs", MOST_OPPONENTS)))
+        .explode("step")
+        .with_columns(place=(pl.col("place") + pl.col("step")) % pl.col("downs"))
+    )
+    return met.join(down, on=["prompt", "place"]).select(
         "prompt",
         "chosen",
         "rejected",
@@ -51,13 +66,7 @@ def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
 
 def choice_pairs(events: pl.DataFrame, episodes: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, int]]]:
     """Decisive side-by-side choices as pairs, and what was left out; ties train nothing (science: §5)."""
-    fields = pl.Struct({"chosen": pl.String, "rejected": pl.List(pl.String), "tie": pl.Boolean})
-    rows = (
-        events.filter(pl.col("kind") == "choice")
-        .with_columns(pl.col("fields").str.json_decode(fields).alias("f"))
-        .unnest("f")
-        .explode("rejected")
-    )
+    rows = events.filter(pl.col("kind") == "choice").explode("rejected")
     decided = rows.filter(~pl.col("tie").fill_null(False))
     prompts = episodes.select(chosen="message", prompt="prompt")
     others = episodes.select(rejected="message", other_prompt="prompt")

@@ -5,11 +5,12 @@ from hashlib import blake2b
 
 import polars as pl
 
-from unspoken.frames import TEXTS, check
-from unspoken.pairs.build import Built
+from unspoken.frames import TEXTS
+from unspoken.pairs.built import Built
 
 NEUTRAL = 1024
 PROMPT_CHARS = 800  # the end of a long path is what was answered
+MOST_TURNS = 64  # of the path before an answer: what is further above, no model reads, and paths of paths grow for ever
 
 
 def answers(built: Built) -> tuple[set[str], set[str]]:
@@ -34,26 +35,24 @@ def needed(messages: pl.DataFrame, built: Built) -> list[str]:
 
 
 def texts(messages: pl.DataFrame, text_of: Mapping[str, str], built: Built) -> pl.DataFrame:
-    """frames.TEXTS: each answer with the path before it, joined by line breaks, cut to its last 800 characters."""
+    """frames.TEXTS: each answer with the last turns before it, and the last 800 characters of them joined."""
     parent = dict(messages.select("message", "parent").iter_rows())
+    role = dict(messages.select("message", "role").iter_rows())
     recorded, neutral = answers(built)
     rows = []
     for answer in sorted(recorded | neutral):
         *before, own = reversed(list(_path(answer, parent)))
-        prompt = "\n".join(text_of.get(message, "") for message in before)[-PROMPT_CHARS:]
-        rows.append((answer, prompt, text_of.get(own, ""), answer in neutral))
-    return (
-        check(pl.DataFrame(rows, schema=list(TEXTS), orient="row"), TEXTS, "texts")
-        if rows
-        else pl.DataFrame(schema=dict(TEXTS))
-    )
+        turns = [{"role": role[message], "content": text_of.get(message, "")} for message in before]
+        prompt = "\n".join(turn["content"] for turn in turns)[-PROMPT_CHARS:]
+        rows.append((answer, prompt, turns, text_of.get(own, ""), answer in neutral))
+    return pl.DataFrame(rows, schema=dict(TEXTS), orient="row")
 
 
 def _path(message: str, parent: Mapping[str, str | None]) -> Iterable[str]:
-    """The message and what stands above it, upwards; a cycle ends it."""
+    """The message and what stands above it, upwards, MOST_TURNS at most; a cycle ends it."""
     seen: set[str] = set()
     at: str | None = message
-    while at is not None and at in parent and at not in seen:
+    while at is not None and at in parent and at not in seen and len(seen) <= MOST_TURNS:
         seen.add(at)
         yield at
         at = parent[at]

@@ -24,7 +24,7 @@ _SIGNALS = {
 def associations(dataset: DatasetFolder, seed: int = 0) -> list[dict[str, Any]]:
     """One row per revealed signal that varies: its correlation with the stated label of the same answers."""
     labels = dataset.labels
-    stated = labels.filter(pl.col("family") == "stated").select("message", p_stated="p")
+    stated = labels.filter(pl.col("family") == "stated").select("message", p_stated="p", rule_stated="rule")
     revealed = labels.filter(pl.col("family") == "revealed").select("message", p_revealed="p")
     overlap = (
         stated.join(revealed, on="message")
@@ -62,7 +62,7 @@ def _row(name: str, both: pl.DataFrame, signal: np.ndarray, random: np.random.Ge
     low, high = resampling.percentile(values, 0.025, 0.975)
     estimate = float(weighted_spearman(said, signal, np.ones((1, len(said))))[0])
     return {
-        "stated": "rating" if both["rating"].null_count() < len(both) else "vote",
+        "stated": both["rule_stated"][0].partition("/")[0],
         "revealed": name,
         "n": len(both),
         "statistic": "Spearman",

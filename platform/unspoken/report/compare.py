@@ -24,6 +24,7 @@ from unspoken.rewards import head, run_folder, score
 from unspoken.rewards import trunk as trunks
 from unspoken.rewards.records import Records
 from unspoken.rewards.train import Space
+from unspoken.signals import evidence
 
 Progress = Callable[[float, str], None]
 SIZES = (0.25, 0.5)
@@ -95,8 +96,10 @@ def _assumed(dataset: datasets.DatasetFolder) -> list[str]:
     shared = "Both models train on the same answers, those with both labels, and on the same number of labels."
     if dataset.recipe.revealed == "continued":
         return [shared]
-    weights = "Revealed labels add up acts by hand-set weights (acts/1): an order, not probabilities."
-    return [weights, shared]
+    if (dataset.labels["rule"] == evidence.RULE).any():
+        return ["Revealed labels add up acts by hand-set weights (acts/1): an order, not probabilities.", shared]
+    factor = "Revealed labels are probabilities by one factor behind all acts (factor/1): that there is one is a claim."
+    return [factor, shared]
 
 
 def _fitting(dataset: datasets.DatasetFolder, manifests: dict[str, dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -21,20 +21,25 @@ def of_texts(
     texts: pl.DataFrame, trunk: trunks.Trunk, cache: Path | None = None, progress: Progress | None = None
 ) -> np.ndarray:
     """Features of frames.TEXTS in its order, float32, shape (n, hidden); equal texts are encoded once."""
-    keys = [_key(prompt, answer) for prompt, answer in texts.select("prompt", "answer").iter_rows()]
     file = cache / f"features-{trunk.digest}.npz" if cache else None
+    inputs = list(texts.select("prompt", "answer").iter_rows())
+    return remembered(inputs, file, lambda new: trunks.encode(trunk, new, progress), trunk.model.config.hidden_size)
+
+
+def remembered(
+    inputs: Sequence[tuple[str, str]],
+    file: Path | None,
+    encode: Callable[[list[tuple[str, str]]], np.ndarray],
+    hidden: int,
+) -> np.ndarray:
+    """What `encode` makes of (prompt, answer) pairs, shape (n, hidden); what the file holds is not asked for again."""
+    keys = [_key(prompt, answer) for prompt, answer in inputs]
     known = _load(file)
-    missing: dict[bytes, tuple[str, str]] = {}
-    for key, pair in zip(keys, texts.select("prompt", "answer").iter_rows(), strict=True):
-        if key not in known:
-            missing.setdefault(key, (pair[0], pair[1]))
+    missing = {key: pair for key, pair in zip(keys, inputs, strict=True) if key not in known}
     if missing:
-        fresh = trunks.encode(trunk, list(missing.values()), progress)
-        known.update(zip(missing, fresh, strict=True))
+        known.update(zip(missing, encode(list(missing.values())), strict=True))
         _save(file, known)
-    if not keys:
-        return np.zeros((0, trunk.model.config.hidden_size), dtype=np.float32)
-    return np.stack([known[key] for key in keys])
+    return np.stack([known[key] for key in keys]) if keys else np.zeros((0, hidden), dtype=np.float32)
 
 
 @dataclass(frozen=True)

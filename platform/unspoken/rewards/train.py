@@ -11,6 +11,7 @@ import torch
 from unspoken import folders
 from unspoken.errors import BadInput
 from unspoken.pairs import folder as datasets
+from unspoken.pairs import same_prompt
 from unspoken.rewards import features, head, run_folder
 from unspoken.rewards import trunk as trunks
 from unspoken.rewards.records import Records, records
@@ -94,7 +95,9 @@ class Space:
     ) -> Records:
         """The records of one family and split, only of `answers` where given."""
         wanted = (pl.col("family") == family) & (pl.col("split") == split)
-        pairs, unpaired = dataset.pairs.filter(wanted), dataset.unpaired.filter(wanted)
+        # What was done to answers of one prompt and many users speaks in their unpaired p already: no act twice.
+        pairs = dataset.pairs.filter(wanted & (pl.col("rule") != same_prompt.RULE))
+        unpaired = dataset.unpaired.filter(wanted)
         if answers is not None:
             these = pl.Series(sorted(answers), dtype=pl.String).implode()
             pairs = pairs.filter(pl.col("chosen").is_in(these) & pl.col("rejected").is_in(these))

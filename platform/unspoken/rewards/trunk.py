@@ -106,6 +106,28 @@ def _not_loaded(base_model: str, why: str) -> MissingRun:
 
 def encode(trunk: Trunk, inputs: Sequence[tuple[str, str]], progress: Progress | None = None) -> np.ndarray:
     """`pooler_output` of (prompt, answer) pairs, float32, shape (n, hidden); too long, the longer part is cut."""
+    return _in_batches(trunk, inputs, lambda tokens, out: out.pooler_output, progress)
+
+
+def sentences(trunk: Trunk, texts: Sequence[str]) -> np.ndarray:
+    """Each text's mean last hidden state, float32, shape (n, hidden): what MiniLM was trained for.
+
+    A cosine of two rows says how alike two texts are, which one of `pooler_output` does not.
+    """
+    return _in_batches(trunk, [(text, "") for text in texts], _mean_over_tokens, None)
+
+
+def _mean_over_tokens(tokens: Any, out: Any) -> Any:
+    here = tokens["attention_mask"].unsqueeze(-1)
+    return (out.last_hidden_state * here).sum(1) / here.sum(1)
+
+
+def _in_batches(
+    trunk: Trunk,
+    inputs: Sequence[tuple[str, str]],
+    pooled: Callable[[Any, Any], Any],
+    progress: Progress | None,
+) -> np.ndarray:
     features = np.zeros((len(inputs), trunk.model.config.hidden_size), dtype=np.float32)
     # Like lengths together: little padding, and the same batches whatever the caller's order.
     order = sorted(range(len(inputs)), key=lambda i: (len(inputs[i][0]) + len(inputs[i][1]), inputs[i]))
@@ -115,7 +137,7 @@ def encode(trunk: Trunk, inputs: Sequence[tuple[str, str]], progress: Progress |
             longest = max(1, len(inputs[order[done]][0]) + len(inputs[order[done]][1])) // 3 + 8
             batch = order[done : done + max(1, min(64, BATCH_TOKENS // min(longest, MAX_TOKENS)))]
             tokens = tokenize(trunk.tokenizer, [inputs[i] for i in batch]).to(trunk.device)
-            features[batch] = trunk.model.bert(**tokens).pooler_output.float().cpu().numpy()
+            features[batch] = pooled(tokens, trunk.model.bert(**tokens)).float().cpu().numpy()
             done += len(batch)
             if progress:
                 progress(done / len(order), f"features {done:,} of {len(order):,}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from unspoken.events import Event, Message, digest, hash_user, own_fields
-from unspoken.frames import EVENTS, MESSAGES
+from unspoken.events import Event, Message, digest, hash_user
+from unspoken.frames import EVENTS, FIELDS, MESSAGES
 
 
 def frames(events: Iterable[Event], user_secret: str) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
@@ -32,7 +32,11 @@ def frames(events: Iterable[Event], user_secret: str) -> tuple[pl.DataFrame, pl.
             event.conversation,
             user,
             event.message,
-            json.dumps(own_fields(event)),
+            event.page,
+            event.n,
+            event.device,
+            None if event.arm is None else json.dumps(event.arm, sort_keys=True),
+            *(_field(event, name) for name in FIELDS),
         )
         if isinstance(event, Message) and event.message not in messages:
             text_of[event.message] = event.text
@@ -52,3 +56,10 @@ def frames(events: Iterable[Event], user_secret: str) -> tuple[pl.DataFrame, pl.
         pl.DataFrame(list(rows.values()), schema=dict(EVENTS), orient="row"),
         text_of,
     )
+
+
+def _field(event: Event, name: str) -> Any:
+    if name == "topic":
+        said = event.meta.get("topic") if isinstance(event, Message) and event.meta else None
+        return said if isinstance(said, str) else None
+    return getattr(event, name, None)

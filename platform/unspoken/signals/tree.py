@@ -1,59 +1,89 @@
-"""The conversation as a tree: prompts, paths and what stands below an answer."""
+"""The conversation as a tree: where every message stands, what text leads to it, and how much stands below it.
+
+By doubling: what is known of the 2ᵏ messages from each one upwards, joined with what is known of the 2ᵏ above those, is
+known of 2ᵏ⁺¹. As many rounds as the depth has binary digits, whole columns at a time.
+"""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from unspoken.errors import BadInput
 
-@dataclass(frozen=True)
-class Node:
-    """One message's place. `key` is equal for equal paths of text from the root down to here."""
+DIGEST_CHARS = 32
+HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+# A prime, so that no order of texts cancels out, as some do modulo a power of two; four of them tell 2¹²⁴ paths apart.
+PRIME, LANES = np.uint64(2**31 - 1), 4
+# Of splitmix64 (Steele, Lea and Flood 2014).
+GAMMA, MIX, AGAIN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
-    root: str
-    key: str
-    depth: int
-    answers_above: int
-    in_cycle: bool
+Rows = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Every message's node, and how many messages and user messages stand below each."""
+    """An array each, of a number per message; other messages are named by their row.
 
-    nodes: dict[str, Node]
-    below: dict[str, int]
+    `root`: the first on its path. `key`: LANES words, equal for equal paths of text down to it. `answers_above`:
+    assistants on its path, itself included. `below`: messages under it. `cyclic`: in a cycle of parents or under one,
+    and then nothing else is known of it.
+    """
+
+    root: Rows
+    key: Words
+    answers_above: Rows
+    below: Rows
+    cyclic: NDArray[np.bool_]
 
 
-def tree(messages: pl.DataFrame) -> Tree:
-    """Place every message (frames.MESSAGES); a parent that never came makes its child a root, a cycle is marked."""
-    ids: list[str] = messages["message"].to_list()
-    parents = dict(zip(ids, messages["parent"].to_list(), strict=True))
-    digests = dict(zip(ids, messages["digest"].to_list(), strict=True))
-    roles = dict(zip(ids, messages["role"].to_list(), strict=True))
-    nodes: dict[str, Node] = {}
-    for start in ids:
-        path, walking = [], set()
-        at: str | None = start
-        while at is not None and at in parents and at not in nodes and at not in walking:
-            path.append(at)
-            walking.add(at)
-            at = parents[at]
-        cyclic = at in walking
-        above = None if cyclic or at is None else nodes.get(at)
-        for message in reversed(path):
-            key = blake2b(f"{above.key if above else ''}/{digests[message]}".encode(), digest_size=16).hexdigest()
-            nodes[message] = above = Node(
-                root=above.root if above else message,
-                key=key,
-                depth=above.depth + 1 if above else 0,
-                answers_above=(above.answers_above if above else 0) + (roles[message] == "assistant"),
-                in_cycle=cyclic or bool(above and above.in_cycle),
-            )
-    below = dict.fromkeys(ids, 0)
-    # Deepest first, so that a message's own count is whole before its parent takes it.
-    for message in sorted(ids, key=lambda m: -nodes[m].depth):
-        parent = parents[message]
-        if parent in below and not nodes[message].in_cycle:
-            below[parent] += below[message] + 1
-    return Tree(nodes, below)
+def tree(parent: Rows, digest: pl.Series, answer: NDArray[np.bool_]) -> Tree:
+    """Places messages whose parents stand in rows `parent` (−1: a root); BadInput for a digest that is none."""
+    count = len(parent)
+    root, answers_above, under = np.arange(count), answer.astype(np.int64), np.ones(count, dtype=np.int64)
+    # A text maps x to factor·x + key modulo PRIME, in each lane; a path is its texts' maps one after the other.
+    factor, key = _maps(digest)
+    jump = parent.copy()
+    rest = np.flatnonzero(jump >= 0)
+    for _ in range(count.bit_length()):  # whoever has a message above still has a cycle there
+        if not len(rest):
+            break
+        above = jump[rest]
+        more = under.copy()
+        np.add.at(more, above, under[rest])
+        under = more
+        root[rest] = root[above]
+        answers_above[rest] += answers_above[above]
+        key[rest] = (key[rest] + factor[rest] * key[above]) % PRIME
+        factor[rest] = factor[rest] * factor[above] % PRIME
+        jump[rest] = jump[above]
+        rest = rest[jump[rest] >= 0]
+    return Tree(root, key, answers_above, under - 1, jump >= 0)
+
+
+def spelled(key: Words) -> pl.Series:
+    """Keys as 32 hexadecimal digits each."""
+    octets = key.astype(">u4").view(np.uint8)
+    letters = HEX[np.stack([octets >> 4, octets & 15], axis=2)].reshape(len(key), DIGEST_CHARS)
+    return pl.Series(letters.view(f"S{DIGEST_CHARS}").ravel().tolist(), dtype=pl.Binary).cast(pl.String)
+
+
+def _maps(digest: pl.Series) -> tuple[Words, Words]:
+    """(factor, key) of each digest, both of 1 … PRIME − 1 in every lane; each letter changes all of them."""
+    letters = digest.str.pad_end(DIGEST_CHARS).str.join("").item().encode()
+    if len(letters) != DIGEST_CHARS * len(digest):
+        raise BadInput(f"A message's digest is not of {DIGEST_CHARS} letters; unspoken.events.digest makes them.")
+    state = np.zeros(len(digest), dtype=np.uint64)
+    for word in np.frombuffer(letters, dtype="<u8").reshape(len(digest), 4).T:
+        state = _scattered((state ^ word) + GAMMA)
+    words = _scattered(state[:, None] + np.arange(1, 2 * LANES + 1, dtype=np.uint64) * GAMMA) % (PRIME - np.uint64(1))
+    words += np.uint64(1)
+    return words[:, :LANES].copy(), words[:, LANES:].copy()
+
+
+def _scattered(word: Words) -> Words:
+    word = (word ^ (word >> np.uint64(30))) * MIX
+    word = (word ^ (word >> np.uint64(27))) * AGAIN
+    return word ^ (word >> np.uint64(31))

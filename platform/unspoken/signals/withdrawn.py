@@ -11,33 +11,49 @@ from unspoken.events import PRESENT
 
 ACTS = (*PRESENT, "close")
 IN_SIGHT = ("expose", "heartbeat", "view", "hide")
+ANYBODY, NOBODY = "*", "?"  # no hash of a user is either
 
 
-def without_withdrawn(events: pl.DataFrame) -> pl.DataFrame:
-    """Events without the withdrawn closes. Columns as frames.EVENTS, and `f`: the fields role, cause, silent_ms."""
-    field = pl.col("f").struct.field
-    inferred = events.filter((pl.col("kind") == "close") & (field("cause") == "inferred").fill_null(False))
+def withdrawn(events: pl.DataFrame) -> pl.Series:
+    """Where in `events` (frames.EVENTS, in any order) the withdrawn closes stand."""
+    columns = ("conversation", "user", "at", "kind", "role", "cause", "silent_ms")
+    numbered = events.select(columns).with_row_index("number")
+    inferred = numbered.filter((pl.col("kind") == "close") & (pl.col("cause") == "inferred"))
     if inferred.is_empty():
-        return events
-    hides = events.filter(pl.col("kind") == "hide").select("conversation", "at", hid=pl.lit(True)).unique()
-    signs = events.filter(
-        (pl.col("kind").is_in((*ACTS, *IN_SIGHT)) & ~pl.col("event").is_in(inferred["event"].implode()))
-        | ((pl.col("kind") == "message") & (field("role") == "user").fill_null(False))
-    ).select(
-        "conversation",
-        sign_at="at",
-        sign_user="user",
-        act=pl.col("kind").is_in((*ACTS, "message")),
-    )
-    withdrawn = (
-        inferred.with_columns(until=pl.col("at") + pl.duration(milliseconds=field("silent_ms").fill_null(0)))
-        .join(hides, on=["conversation", "at"], how="left")
-        .join(signs, on="conversation")
-        .filter(
-            (pl.col("sign_at") > pl.col("at"))
-            & (pl.col("sign_at") <= pl.col("until"))
-            & (pl.col("act") | pl.col("hid").is_null())
-            & (pl.col("sign_user") == pl.col("user")).fill_null(True)
+        return inferred["number"]
+    talks = inferred["conversation"].unique().implode()
+    around = numbered.filter(pl.col("conversation").is_in(talks))
+    signs = around.filter(
+        (
+            pl.col("kind").is_in((*ACTS, *IN_SIGHT))
+            & ~((pl.col("kind") == "close") & pl.col("cause").eq_missing("inferred"))
         )
+        | ((pl.col("kind") == "message") & (pl.col("role") == "user"))
+    ).select("conversation", "at", who="user", act=pl.col("kind").is_in((*ACTS, "message")))
+    hides = around.filter(pl.col("kind") == "hide").select("conversation", "at", hid=pl.lit(True)).unique()
+    asked = inferred.join(hides, on=["conversation", "at"], how="left").select(
+        "number",
+        "conversation",
+        "at",
+        pl.col("hid").is_not_null(),
+        until=pl.col("at") + pl.duration(milliseconds=pl.col("silent_ms").fill_null(0)),
+        # Whoever is not known may be anybody.
+        who=pl.when(pl.col("user").is_null())
+        .then(pl.lit([ANYBODY]))
+        .otherwise(pl.concat_list(pl.col("user"), pl.lit(NOBODY))),
     )
-    return events.join(withdrawn.select("event").unique(), on="event", how="anti", maintain_order="left")
+    known = signs.with_columns(pl.col("who").fill_null(NOBODY))
+    heard = pl.concat([known, known.with_columns(who=pl.lit(ANYBODY))])
+    either = pl.concat(
+        [heard.filter("act").with_columns(hid=pl.lit(True)), heard.with_columns(hid=pl.lit(False))]
+    ).select("conversation", "who", "hid", "at", sign_at="at")
+    found = (
+        asked.explode("who")
+        .sort("at")
+        .join_asof(
+            either.sort("at"), on="at", by=["conversation", "who", "hid"], strategy="forward",
+            allow_exact_matches=False, check_sortedness=False,
+        )
+        .filter(pl.col("sign_at") <= pl.col("until"))
+    )  # fmt: skip
+    return found["number"].unique()

@@ -5,9 +5,12 @@ of the prompt, half on and half off, so that within a prompt they are close to u
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+# How an answer may be spoiled on purpose, and by how many standard deviations of worth that lowers it.
+ANCHORS = {"shuffled": -0.8, "cut": -1.0, "off_topic": -1.5, "older": -0.5}
 ATTRIBUTES = ("flattery", "hedging", "detail", "steps", "hook", "exclamation")
 
 TOPICS: tuple[tuple[str, str, str], ...] = (
@@ -80,6 +83,13 @@ _HOOK = (
     "Do you want to hear a trick that few people know? What do you think?",
     "How does that sound to you? Should we look at the next part together?",
 )
+# Length that nobody minds: no attribute is in these.
+_FILLER = (
+    "The {thing} is a common matter, and it comes up in many homes in the course of an ordinary year.",
+    "Others have dealt with the {thing} before, and there is nothing unusual in the way it shows itself.",
+    "It helps to have a quiet moment for the {thing}, with everything that is needed lying close at hand.",
+    "The {thing} looks a little different from case to case, but the main points are the same everywhere.",
+)
 _EXCLAMATION = (
     "You can do it!!! This is going to be so much fun!!!",
     "Wow, yes!!! Let's go, this is super exciting!!!",
@@ -97,7 +107,24 @@ class Corpus:
     answers: tuple[str, ...]
     attributes: np.ndarray
 
+    def filled(self, answer: int, sentences: int) -> str:
+        """The answer with so many sentences of filler after it."""
+        thing = TOPICS[int(self.prompt_of[answer])][1]
+        return " ".join([self.answers[answer], *(each.format(thing=thing) for each in _FILLER[:sentences])])
 
+
+def spoiled(text: str, other: str, how: str) -> str:
+    """The text made worse in a way that nobody disputes: one of ANCHORS; `other` answers another prompt."""
+    if how == "cut":
+        return text[: max(len(text) * 2 // 5, 40)]
+    if how == "shuffled":
+        return ". ".join(reversed(text.rstrip(".").split(". "))) + "."
+    if how == "off_topic":
+        return other
+    return text.lower().replace(",", "").replace(".", "")  # an older model, which writes like one
+
+
+@lru_cache(maxsize=8)
 def corpus(answers_per_prompt: int, seed: int) -> Corpus:
     """Every topic with `answers_per_prompt` different answers; the same seed gives the same texts."""
     random = np.random.default_rng([seed, 1])

@@ -1,7 +1,6 @@
 """Make a world folder: world.toml, events.jsonl.gz in order of arrival, and its sealed truth."""
 
 import gzip
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,18 +9,23 @@ import polars as pl
 
 from unspoken import folders
 from unspoken.errors import BadInput
-from unspoken.simulate.behaviour import Behaviour, Person
 from unspoken.simulate.config import World, to_toml
-from unspoken.simulate.texts import corpus as make_corpus
-from unspoken.simulate.utilities import utilities as make_utilities
+from unspoken.simulate.draws import Draws, draw
+from unspoken.simulate.lines import lines
+from unspoken.simulate.log import POLICIES, Log, log
+from unspoken.simulate.posterior import p_bayes
+from unspoken.simulate.texts import ANCHORS, ATTRIBUTES
+from unspoken.simulate.transport import lost
 
 FACTS = (
     "SIMULATED: no person in this world exists; texts are put together from templates.",
     "Every user has two utilities over attributes that are in the texts; their correlation ρ is known.",
 )
 ASSUMPTIONS = (
-    "Votes follow the stated utility; stop, close, regenerate, copy, dwell and the kept sibling follow the revealed.",
-    "Whether somebody votes does not depend on the answer, and votes are far more frequent than in real products.",
+    "Votes follow the stated utility; acts and the kept sibling follow the revealed one, what people write back both, "
+    "unless the world's loadings say otherwise.",
+    "How often people vote, and on what, is as world.toml says: the world for demonstrations votes far more often than "
+    "people do in real products.",
 )
 
 
@@ -31,43 +35,71 @@ def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str]
     if seed < 0:
         raise BadInput(f"The seed is {seed}; a whole number from 0 on was needed.")
     with folders.replacing(out, "world", _ours) as folder:
-        return _write(world, seed, folder, say, out)
-
-
-def _write(world: World, seed: int, folder: Path, say: Callable[[float, str], None], out: Path) -> Path:
-    (folder / "truth").mkdir()
-    corpus = make_corpus(world.answers_per_prompt, world.corpus_seed)
-    random = np.random.default_rng([seed, 2])
-    utilities = make_utilities(world, corpus, random)
-    behaviour = Behaviour(world, seed, corpus, utilities, random)
-    people = [
-        Person(index, float(random.normal() * world.leniency_sd), float(random.normal() * 0.17), index * 60_000)
-        for index in range(world.users)
-    ]
-    # mtime 0: the same world is the same file.
-    with (folder / "events.jsonl.gz").open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-        for person in people:
-            prompts = random.permutation(len(corpus.prompts))[: world.exchanges]
-            for prompt in prompts:
-                for event in behaviour.exchange(person, int(prompt)):
-                    packed.write(json.dumps(event).encode() + b"\n")
-                person.clock_ms += int(random.exponential(3_600_000))
-            if person.index % 50 == 0:
-                say(person.index / len(people), f"user {person.index + 1} of {len(people)}")
-    pl.DataFrame(behaviour.truth).write_parquet(folder / "truth" / "answers.parquet")
-    pl.DataFrame(
-        {
-            "user": [person.name for person in people],
-            "group": ["all"] * len(people),
-            "bot": [False] * len(people),
-            "brigade": [False] * len(people),
-            "w_stated": utilities.stated.tolist(),
-            "w_revealed": utilities.revealed.tolist(),
-        }
-    ).write_parquet(folder / "truth" / "users.parquet")
-    (folder / "world.toml").write_text(to_toml(world, seed), encoding="utf-8")
-    say(1.0, f"{len(people)} users, {len(behaviour.truth)} answers")
+        say(0.0, "drawing")
+        made = log(draw(world, seed))
+        _write_events(made, folder / "events.jsonl.gz", say)
+        (folder / "truth").mkdir()
+        for name, frame in truth(made).items():
+            frame.write_parquet(folder / "truth" / f"{name}.parquet")
+        (folder / "world.toml").write_text(to_toml(world, seed), encoding="utf-8")
+        say(1.0, f"{len(made.draws.people)} users, {len(made.draws)} answers")
     return out
+
+
+def truth(made: Log) -> dict[str, pl.DataFrame]:
+    """answers, labels, users: what only a benchmark's scorer may read."""
+    draws = made.draws
+    whose = draws.user[draws.exchange]
+    names = [draws.people.name(user) for user in range(len(draws.people))]
+    user = pl.Series("user", names).gather(whose)
+    message = made.names.head(len(draws)).alias("message")
+    arms = [*ANCHORS, None]
+    return {
+        "answers": pl.DataFrame(
+            [
+                message,
+                user,
+                pl.Series("u_stated", draws.u_stated),
+                pl.Series("u_revealed", draws.u_revealed),
+                *(pl.Series(name, draws.corpus.attributes[draws.answer, i]) for i, name in enumerate(ATTRIBUTES)),
+                pl.Series("filler", draws.filler.astype(float)),
+                pl.Series("policy", np.array(list(POLICIES))[draws.policy]),
+                pl.Series("topic", np.array(draws.corpus.topics)[draws.prompt[draws.exchange]]),
+                pl.Series("anchor", [arms[arm] for arm in draws.anchor.tolist()], dtype=pl.String),
+            ]
+        ),
+        "labels": pl.DataFrame([message, user, pl.Series("p_bayes", p_bayes(draws, lost(draws, made.rows)))]),
+        "users": _users(draws, names),
+    }
+
+
+def _users(draws: Draws, names: list[str]) -> pl.DataFrame:
+    crowd = draws.people
+    marks = {"minority": crowd.minority, "gullible": crowd.gullible, "poison": crowd.poison, "bot": crowd.bot}
+    group = np.full(len(crowd), "all", dtype=object)
+    for name, mark in marks.items():
+        group[mark] = name
+    return pl.DataFrame(
+        {
+            "user": names,
+            "group": group.tolist(),
+            "bot": crowd.bot,
+            "brigade": crowd.brigade,
+            "erases": crowd.erases,
+            "w_stated": draws.utilities.stated.tolist(),
+            "w_revealed": draws.utilities.revealed.tolist(),
+        }
+    )
+
+
+def _write_events(made: Log, path: Path, say: Callable[[float, str], None]) -> None:
+    total = max(len(made.rows), 1)
+    # mtime 0: the same world is the same file.
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        for number, line in enumerate(lines(made)):
+            packed.write(line.encode() + b"\n")
+            if number % 10_000 == 0:
+                say(0.95 * min(number / total, 1), f"{number:,} events")
 
 
 def _ours(out: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unspoken.errors import BadInput
+from unspoken.events import instant
 from unspoken.sources.reading import LINE_BYTES, TOO_LONG, Reading, lines
 
 
@@ -24,6 +25,7 @@ def events_file(source: Path) -> Path:
 def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, Any]]:
     """Events of WORLD/events.jsonl.gz, or of a .jsonl, .jsonl.gz or .parquet file.
 
+    A line is an event, or a batch of them as a page sent it: {"sent_at", "received_at", "events"}.
     These are our own files: a line that is no JSON means a broken file, so BadInput names it and nothing is left out.
     """
     reading = reading or Reading()
@@ -33,12 +35,28 @@ def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, A
         return
     for number, line in lines(path, reading):
         try:
-            yield json.loads(line)
+            said = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{path}, line {number} is not JSON: {error}") from None
+        if isinstance(said, dict) and "events" in said:
+            yield from _batch(said, f"{path}, line {number}")
+        else:
+            yield said
     if TOO_LONG in reading.left_out:
         where = reading.left_out[TOO_LONG].first
         raise BadInput(f"{where} is longer than {LINE_BYTES:,} bytes, and no event is.")
+
+
+def _batch(batch: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Events of one batch, their clock corrected by when it was sent and received, as the server does."""
+    try:
+        ahead = instant(batch["sent_at"]) - instant(batch["received_at"])
+        for event in batch["events"]:
+            yield event | {"at": (instant(event["at"]) - ahead).isoformat()}
+    except (LookupError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{where}: a batch holds events, sent_at and received_at, and times in each; this one does not: {error!r}"
+        ) from None
 
 
 def about(source: Path) -> dict[str, Any]:

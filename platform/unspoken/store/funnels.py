@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from unspoken.store.tables import Dataset
 
 MOST = 30
+FAMILIES = ("stated", "expressed", "revealed")
 
 
 @dataclass(frozen=True)
 class Step:
-    """`entered` is `kept` and what was dropped; `family` as the step's name begins, or "" for both."""
+    """`entered` is `kept` and what was dropped; `family` as the step's name begins, or "" for all of them."""
 
     name: str
     family: str
@@ -43,6 +44,6 @@ def steps(dataset: Dataset) -> list[Step]:
 def _step(said: dict[str, Any]) -> Step:
     name = str(said["step"])
     family, colon, rest = name.partition(": ")
-    known = bool(colon) and family in ("stated", "revealed")
+    known = bool(colon) and family in FAMILIES
     dropped = sorted(((str(each["reason"]), int(each["count"])) for each in said["dropped"]), key=lambda each: -each[1])
     return Step(rest if known else name, family if known else "", int(said["entered"]), int(said["kept"]), dropped)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from unspoken.store.columns import Serial, new_id, now
+from unspoken.store.columns import Json, Serial, new_id, now
 from unspoken.store.schema import Base
 
 
@@ -29,7 +29,7 @@ class Dataset(Base):
 
 
 class Label(Base):
-    """P(worth more than par) of one answer to one user, from one family, with its lineage."""
+    """P(worth more than par) of one answer to one user, from one family, with its lineage; columns as frames.LABELS."""
 
     __tablename__ = "labels"
     seq: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
@@ -39,6 +39,9 @@ class Label(Base):
     family: Mapped[str] = mapped_column(String(16))
     rule: Mapped[str] = mapped_column(String(64))
     p: Mapped[float | None]
+    mean: Mapped[float | None]
+    sd: Mapped[float | None]
+    moved: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     evidence: Mapped[list[str]]
     __table_args__ = (Index(None, "dataset_id", "message"),)  # a page asks for those of a few messages
 

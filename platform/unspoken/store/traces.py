@@ -1,8 +1,8 @@
 """A user's traces in the files below the home folder, and their removal.
 
-`reports/` holds texts, `work/` a running job's texts, `cache/` what a model made of texts (per project, by hashes of
-the texts), `datasets/` ids and hashes, `imports/` how far an interrupted import came, `runs/` weights. What stands in
-folders that somebody named on the command line is out of reach.
+`segments/` holds a copy of the events, `reports/` texts, `work/` a running job's texts, `cache/` what a model made of
+texts (per project, by hashes of the texts), `datasets/` ids and hashes, `imports/` how far an interrupted import came,
+`runs/` weights. What stands in folders that somebody named on the command line is out of reach.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from unspoken.store import sealed
 from unspoken.store.database import reading
 from unspoken.store.tables import Dataset, Job, Model, Report
 
@@ -29,7 +30,7 @@ def cache(home: Path, project_id: str) -> Path:
 
 
 def sweep(engine: Engine, home: Path, project_id: str, patience_s: float, check: Callable[[], None]) -> int:
-    """Removes what was made of withdrawn data; how many files went.
+    """Removes what was made of withdrawn data, and the project's segments; how many files went.
 
     Waits until the project's jobs, which were ended before, have left their folders: a worker notices within a third
     of its lease, and one that has not by `patience_s` is dead. `check` is called while waiting, and may raise.
@@ -50,7 +51,7 @@ def sweep(engine: Engine, home: Path, project_id: str, patience_s: float, check:
     _wait(home / "work", jobs, patience_s, check)
     removed = sum(_removed(folder) for folder in _below(home / "work") if folder.name in jobs)
     removed += _removed(cache(home, project_id)) + sum(_removed(file) for file in (home / "cache").glob("features-*"))
-    removed += forget_imports(home)
+    removed += forget_imports(home) + sealed.discard(home, project_id, check, patience_s)
     for folder in _below(home / "datasets"):
         if _manifest(folder).get("digest") in gone:
             removed += _removed(folder)

@@ -196,11 +196,20 @@ def test_labels_of_the_newest_dataset_stand_below_their_answer(here, engine, pro
             )  # fmt: skip
             session.add(dataset)
             session.flush()
-            label = Label(dataset_id=dataset.id, message="a3", family="revealed", rule="acts/1", p=p, evidence=[seen])
+            moved = [{"act": "copy_code", "by": 1.23}, {"act": "dwell", "by": -0.38}]
+            label = Label(
+                dataset_id=dataset.id,
+                message="a3",
+                family="revealed",
+                rule="factor/1",
+                p=p,
+                moved=moved,
+                evidence=[seen],
+            )
             session.add(label)
     said = words(here.get("/conversations/one?id=talk"))
     assert "P(better than their usual)" in said
-    assert "revealed 0.88 acts/1 copy" in said
+    assert "revealed 0.88 factor/1 copy moved by copy code +1.2, dwell −0.4" in said
     assert "0.11" not in said
     assert "0.22" not in said
 

@@ -37,14 +37,14 @@ def words(answer):
 def test_the_newest_in_force_is_shown_by_family_with_reasons(here, engine, project):
     assert "No labels were made yet" in words(here.get("/labels"))
     old = made(engine, project.id, 3, [step("answers", 70, 69)])
-    made(
-        engine, project.id, 2, [step("answers", 10, 10), step("stated: with a vote", 10, 4), step("pairs", 4, 3, "odd")]
-    )
+    of_families = [step("stated: with a vote", 10, 4), step("expressed: with a reply", 10, 7, "nobody wrote")]
+    made(engine, project.id, 2, [step("answers", 10, 10), *of_families, step("pairs", 4, 3, "odd")])
     made(engine, project.id, 1, [step("answers", 999, 999)], withdrawn=True)
     made(engine, project.id, 0, [step("answers", 888, 888)], finished=False)
     said = words(here.get("/labels"))
     assert "with a vote 4 of 10 (40 %)" in said
     assert "6 nobody voted" in said
+    assert "Expressed with a reply 7 of 10" in said
     assert said.index("answers 10 of 10") < said.index("Stated") < said.index("with a vote") < said.index("1 odd")
     assert "999 of 999" not in said
     assert "888 of 888" not in said

@@ -34,6 +34,6 @@ def labels(engine: Database, look: Looking) -> HTMLResponse:
         builds=builds,
         chosen=chosen,
         before=found[:first],
-        families_apart=[(name, [step for step in found if step.family == name]) for name in ("stated", "revealed")],
+        families_apart=[(name, [step for step in found if step.family == name]) for name in funnels.FAMILIES],
         after=[step for step in found[first:] if not step.family],
     )

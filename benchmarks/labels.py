@@ -1,0 +1,96 @@
+"""How good are the revealed labels, in every world of the simulator? Against the Bayes posterior of the same acts.
+
+Each world is drawn, read through the platform's own functions (events → episodes → label model) and scored with the
+truth that only the simulator knows. Beside the factor, in the same run: the ceiling, two classes fitted by EM, raw and
+tempered on anchors, and hand-set weights. `--world WORLD` scores a folder that any program wrote.
+Run: make bench NAME=labels
+"""
+
+import json
+import os
+import platform
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+NOTE = (
+    "Labelled: the share of answers with a label; all arms are scored on the same answers. KL is KL(p_bayes ‖ p) in "
+    "nats. A loss of AUC is the factor's in the default world less its own in this one, by seed; an excess, what is "
+    "lost beyond the ceiling's loss. length_artefact: weight of sentences that nobody minds in the sibling model, in "
+    "units of all other weights together; the truth is 0 (without_margin: not told of position). votes_read: whether "
+    "turning every vote round changed any revealed label by a bit. docs/simulator.md says what each world is.\n"
+)
+
+
+def main() -> None:
+    """Measure, print, write results/labels.{json,md}; a foreign world is printed only."""
+    sys.path.insert(0, str(HERE.parent))  # the folder beside this file is a package of the repository's root
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads make small matrices slower, not faster
+    from unspoken.simulate.presets import PRESETS
+
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", default=",".join(PRESETS), help="presets, with commas between them")
+    parser.add_argument("--seeds", type=int, default=3, help="drawings of each world")
+    parser.add_argument("--answers", type=int, default=None, help="about how many per world; the preset's own without")
+    parser.add_argument("--world", type=Path, help="a world folder that any program wrote, in place of the presets")
+    chosen = parser.parse_args()
+    if chosen.world:
+        foreign(chosen.world)
+    else:
+        simulated(chosen.worlds.split(","), chosen.seeds, chosen.answers)
+
+
+def foreign(folder: Path) -> None:
+    """Score one world that is there already."""
+    from benchmarks.labels_parts import directions
+    from benchmarks.labels_parts.cases import of_folder
+    from benchmarks.labels_parts.measuring import measure
+    from benchmarks.labels_parts.telling import table
+
+    case = of_folder(folder)
+    row = measure(case, 0) | directions.stated(case)
+    print(json.dumps({"world": case.name, **row}, indent=1))
+    print(table({case.name: [row]}))
+
+
+def simulated(names: list[str], seeds: int, answers: int | None) -> None:
+    """Draw and score each preset `seeds` times."""
+    from benchmarks.labels_parts.measuring import FIRST_SEED, of_world
+    from benchmarks.labels_parts.telling import figures, headlines, table
+    from rich.console import Console
+    from rich.progress import track
+
+    started = perf_counter()
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    jobs = [(FIRST_SEED + seed, name) for seed in range(seeds) for name in names]
+    for seed, name in track(jobs, "worlds", console=Console(stderr=True)):
+        found[name].append(of_world(name, seed, answers))
+        print(json.dumps({"world": name, **found[name][-1]}), flush=True)
+    told = figures(found)
+    result = {
+        "name": "labels",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"platform": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {name: version(name) for name in ("unspoken", "numpy", "scipy", "polars")},
+        "settings": {"seeds": seeds, "answers": answers, "worlds": names},
+        "figures": told | {"worlds": found},
+    }
+    words = (
+        f"# labels\n\nSIMULATED worlds: no person in them exists. {seeds} seeds each; means, and 95 % intervals over "
+        f"seeds.\n\n{headlines(told)}\n\n{table(found)}\n\n{NOTE}"
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "labels.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    (RESULTS / "labels.md").write_text(words)
+    print(words)
+    print(f"{perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

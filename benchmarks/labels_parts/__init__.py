@@ -1,0 +1,1 @@
+"""What benchmarks/labels.py is put together from."""

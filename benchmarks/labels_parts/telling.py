@@ -1,0 +1,117 @@
+"""From rows to the headline figures and the table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from benchmarks.labels_parts.measuring import ARMS, Row
+from scipy.stats import t
+
+
+def mean(rows: Sequence[Row], *path: str) -> dict[str, float]:
+    """Mean over seeds with its 95 % interval (Student), of one figure of each row."""
+    values = []
+    for row in rows:
+        value: Any = row
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            values.append(float(value))
+    if not values:
+        return {}
+    return spread(values)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and 95 % interval; without a second value there is no interval."""
+    found = {"mean": float(np.mean(values))}
+    if len(values) > 1:
+        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+        found |= {"low": found["mean"] - half, "high": found["mean"] + half}
+    return found
+
+
+def figures(found: dict[str, list[Row]]) -> dict[str, Any]:
+    """The headline figures, for as many of them as their worlds were run."""
+    told: dict[str, Any] = {}
+
+    def between(a: str, b: str, *path: str) -> list[float]:
+        """Of world a less of world b, by seed."""
+        rows = zip(found.get(a, ()), found.get(b, ()), strict=False)
+        return [_at(x, path) - _at(y, path) for x, y in rows]
+
+    def arm(world: str, name: str, score: str) -> list[float]:
+        return [_at(row, ("arms", name, score)) for row in found.get(world, ())]
+
+    def less(a: list[float], b: list[float]) -> list[float]:
+        return [x - y for x, y in zip(a, b, strict=True)]
+
+    lists = {
+        "kl_default": arm("default", "factor", "kl"),
+        "kl_anchored_excess": less(arm("default", "factor, anchored", "kl"), arm("default", "factor", "kl")),
+        "kl_misspecified": arm("misspecified", "factor", "kl"),
+        "brier_gap_default": less(arm("default", "factor", "brier"), arm("default", "bayes", "brier")),
+    }
+    for world in ("recency", "abandonment", "topic_speed", "skew", "duplicates", "beacons"):
+        lost = between("default", world, "arms", "factor", "auc")
+        lists[f"auc_loss_{world}"] = lost
+        lists[f"auc_loss_{world}_excess"] = less(lost, between("default", world, "arms", "bayes", "auc"))
+    for name, world, key in (
+        ("stated_cosine_brigade", "brigade", "stated_cosine"),
+        ("length_artefact", "recency", "length_artefact"),
+        ("length_without_margin", "recency", "length_without_margin"),
+        ("mixed_world_cosine_error", "mixed", "cosine_error"),
+        ("bots_tpr", "bots", "bots_tpr"),
+        ("bots_fpr", "bots", "bots_fpr"),
+        ("placebo_z", "default", "placebo_z"),
+        ("votes_read", "default", "votes_read"),
+    ):
+        lists[name] = [float(row[key]) for row in found.get(world, ()) if key in row]
+    for name, values in lists.items():
+        if values:
+            whole = spread(values)
+            told[name] = whole["mean"]
+            if "low" in whole:
+                told[f"{name}_95"] = [whole["low"], whole["high"]]
+    return told
+
+
+def _at(row: Row, path: Sequence[str]) -> float:
+    value: Any = row
+    for name in path:
+        value = value[name]
+    return float(value)
+
+
+def table(found: dict[str, list[Row]]) -> str:
+    """One row per world and arm: means over seeds, with the half width of their 95 % interval."""
+    lines = [
+        "| world | answers | labelled | " + " | ".join(f"{arm}: AUC · Brier · KL" for arm in ARMS) + " |",
+        "|---|---|---|" + "---|" * len(ARMS),
+    ]
+    for name, rows in found.items():
+        cells = []
+        for arm in ARMS:
+            marks = [_cell(mean(rows, "arms", arm, score)) for score in ("auc", "brier", "kl")]
+            cells.append(" · ".join(marks))
+        answers, covered = mean(rows, "answers"), mean(rows, "coverage")
+        lines.append(f"| {name} | {answers['mean']:,.0f} | {covered['mean']:.1%} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(of: dict[str, float]) -> str:
+    if not of:
+        return "–"
+    words = f"{of['mean']:.3f}"
+    return words + (f" ± {of['high'] - of['mean']:.3f}" if "high" in of else "")
+
+
+def headlines(told: dict[str, Any]) -> str:
+    """The figures as a table."""
+    lines = ["| figure | mean | 95 % |", "|---|---|---|"]
+    for name, value in told.items():
+        if not name.endswith("_95"):
+            interval = told.get(f"{name}_95")
+            within = f"{interval[0]:.4f} … {interval[1]:.4f}" if interval else "–"
+            lines.append(f"| {name} | {value:.4f} | {within} |")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What benchmarks/replies.py trains with and counts with."""

@@ -1,0 +1,54 @@
+"""The expressed family: what users write back. A camp of its own, in neither of the two that are compared."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+
+from unspoken.frames import LABELS, REPLIES, empty
+from unspoken.pairs.funnel import Funnel
+from unspoken.pairs.prompts import TextOf
+from unspoken.signals import replies
+
+Encode = Callable[[list[str]], Any]
+_AT_ONCE = 20_000  # answers whose conversations' texts are held at a time
+
+
+def labels(
+    units: pl.DataFrame, events: pl.DataFrame, text_of: TextOf, encode: Encode | None, funnel: Funnel
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(frames.LABELS of the family, frames.REPLIES). Texts of prompts and replies are asked for, never an answer's."""
+    answered = funnel.keep(
+        "expressed: answers with a reply", units, [("nobody wrote again below it", pl.col("reply").is_null())]
+    )
+    found, said = [empty(LABELS)], [empty(REPLIES)]
+    told = events.filter(pl.col("kind") == "message")
+    known = 0
+    for some in _conversations(units):
+        wanted = pl.concat([some["prompt"], some["reply"]]).drop_nulls().unique().sort()
+        texts = dict(text_of(wanted.to_list()))
+        turns = replies.turns(some, told, texts)
+        kept = replies.replies(turns, encode)
+        known += turns["message"].n_unique()
+        said.append(kept)
+        found.append(replies.labels(kept, turns))
+    labelled = pl.concat(found)
+    funnel.step(
+        "expressed: replies about the answer",
+        len(answered),
+        len(labelled),
+        [
+            ("the reply's text is not known", len(answered) - known),
+            ("it says nothing about the answer", known - len(labelled)),
+        ],
+    )
+    return labelled, pl.concat(said)
+
+
+def _conversations(units: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The units in parts that cut no conversation: whether a complaint was open already is read across its turns."""
+    if units.is_empty():
+        return
+    number = pl.col("conversation").rle_id()
+    part = (pl.int_range(pl.len()).first().over(number) // _AT_ONCE).alias("part")
+    yield from units.with_columns(part).partition_by("part", include_key=False, maintain_order=True)

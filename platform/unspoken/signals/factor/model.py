@@ -1,0 +1,222 @@
+"""The label model of the revealed family: fitted once, then P(u > 0 | acts) of any answers (science: §4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from unspoken.frames import LABELS
+from unspoken.signals import evidence
+from unspoken.signals.anchors import Anchors, examine
+from unspoken.signals.factor.checks import (
+    Loading,
+    Refit,
+    Residual,
+    loadings,
+    refits,
+    residual_correlations,
+    scored,
+    sentence,
+    sign_is_known,
+)
+from unspoken.signals.factor.design import (
+    ACTS,
+    DECLARED,
+    ENOUGH_ACTS,
+    HAZARDS,
+    Design,
+    design,
+    lost_share,
+    users_of,
+)
+from unspoken.signals.factor.explain import labels
+from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, posterior
+from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
+from unspoken.signals.factor.terms import Codes, Floats, Rows
+
+RULE = "factor/1"
+ENOUGH_ANSWERS = 300
+SAMPLE, CHECKED = 100_000, 4_000  # answers that the fit sees at most, and the refits without a signal
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A fitted model. `design` is null where there was too little to fit: then the labels are those of acts/1."""
+
+    design: Design | None
+    thetas: Sequence[Floats]
+    anchors: Anchors
+    loadings: Sequence[Loading]
+    residuals: Sequence[Residual]
+    refits: Sequence[Refit]
+    notes: Sequence[str]
+
+    @property
+    def rule(self) -> str:
+        """Which rule its labels name."""
+        return RULE if self.design else evidence.RULE
+
+    def posterior(self, episodes: pl.DataFrame) -> pl.DataFrame:
+        """message, user, p, mean, sd, variety, moved, evidence: one row per episode, in the order given.
+
+        p = P(u > 0 | acts), by the map of the anchors; mean and sd of u; variety = P(V = 1 | acts); moved: the logits
+        that p owes to each act. Null where nothing is known of an answer, and of planted anchors: they test the model
+        and teach nothing, so they get no label.
+        """
+        rows = episodes.select(REVEALED_COLUMNS)
+        if self.design is None:
+            return _by_hand(rows)
+        # In one fixed order, so that every sum has the same bits whatever the order of the rows.
+        ordered = rows.with_row_index("place").sort("message", "user")
+        seen = observed(ordered)
+        found = labels(self.design, self.thetas, self.anchors, seen)
+        return (
+            pl.concat([ordered.select("place", "message", "user", "evidence"), found], how="horizontal")
+            .sort("place")
+            .select("message", "user", "p", "mean", "sd", "variety", "moved", "evidence")
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; from_dict gives back the same model, to the bit."""
+        return {
+            "rule": self.rule,
+            "design": asdict(self.design) if self.design else None,
+            "thetas": [theta.tolist() for theta in self.thetas],
+            "anchors": asdict(self.anchors),
+            "loadings": [asdict(row) for row in self.loadings],
+            "residuals": [asdict(row) for row in self.residuals],
+            "refits": [asdict(row) for row in self.refits],
+            "notes": list(self.notes),
+        }
+
+    @staticmethod
+    def from_dict(said: Mapping[str, Any]) -> "Factor":
+        """The model that as_dict wrote."""
+        return Factor(
+            Design.from_dict(said["design"]) if said["design"] else None,
+            [np.array(theta) for theta in said["thetas"]],
+            Anchors.from_dict(said["anchors"]),
+            [Loading(**row) for row in said["loadings"]],
+            [Residual(**row) for row in said["residuals"]],
+            [Refit(**row) for row in said["refits"]],
+            said["notes"],
+        )
+
+
+def fit(episodes: pl.DataFrame) -> Factor:
+    """The model of frames.EPISODES rows, in any order. Too little to fit is no error: the rule is then acts/1.
+
+    Planted anchors stay out of the fit, and so do answers of which events were lost. Above 100,000 answers it sees a
+    fixed sample, by a hash of the message.
+    """
+    seen = observed(episodes.select(REVEALED_COLUMNS).sort("message", "user"))
+    loss = lost_share(seen)
+    ordinary = _teaching(seen, loss)
+    planned = design(ordinary, loss)
+    rows = planned.rows(ordinary)
+    told = rows.told(planned.signals)
+    if told.sum() < ENOUGH_ANSWERS or not set(DECLARED) & set(planned.rates):
+        return _not_fitted(_too_little(rows, int(told.sum())))
+    chosen = _sample(ordinary["message"], told, SAMPLE)
+    users = users_of(ordinary)[chosen]
+    fitted = rows.take(chosen)
+    likelihood = Likelihood.of(planned.terms(), fitted)
+    few = Likelihood.of(planned.terms(), fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))
+    near, _ = maximise(few, [term.prior().start for term in likelihood.terms])
+    thetas, _ = maximise(likelihood, near)
+    found = scored(likelihood, thetas, fitted.topic, users)
+    if not sign_is_known(likelihood, thetas, found):
+        return _not_fitted(
+            "The sign of the factor is not known: these data do not show that answers which were regenerated (where "
+            "nobody regenerates: stopped) differ from others in anything else that was done with them."
+        )
+    residuals = residual_correlations(likelihood, thetas, fitted.known, found, users)
+    anchors = _examined(planned, thetas, seen)
+    said = sentence(residuals)
+    rare = ", ".join(f"{signal} ({why})" for signal, why in planned.left_out.items())
+    return Factor(
+        planned,
+        thetas,
+        anchors,
+        loadings(likelihood, thetas, found, planned.topics),
+        residuals,
+        refits(few, thetas, DECLARED),
+        [
+            *([f"Left out of the model: {rare}."] if rare else []),
+            *([said] if said else []),
+            *anchors.notes,
+        ],
+    )
+
+
+def _not_fitted(why: str) -> Factor:
+    note = f"{why} The labels are those of the hand-set weights ({evidence.RULE})."
+    return Factor(None, [], Anchors(), [], [], [], [note])
+
+
+def _too_little(rows: Rows, told: int) -> str:
+    known = int(rows.told([*HAZARDS, *ACTS]).sum())
+    counts = []
+    for signal in DECLARED:
+        y = rows.known[signal]
+        counts.append(f"{signal} in {(y > 0).sum()} and not in {(y == 0).sum()}")
+    return (
+        f"There is too little to fit the label model: {known} answers have behaviour and no event lost, and of {told} "
+        f"it is frequent enough to be used ({ENOUGH_ANSWERS} are needed); {', '.join(counts)} (of one of the two "
+        f"{ENOUGH_ACTS} each are needed)."
+    )
+
+
+def _teaching(seen: pl.DataFrame, loss: float) -> pl.DataFrame:
+    """The answers that the fit sees: no planted anchors, and none of which an event is known to be missing.
+
+    How likely each act is to be lost, given that something was, nobody knows. To leave these answers out takes the same
+    share of every act, which moves intercepts and no slope. And where no view came, a stop or close may still tell its
+    time while the lack of one tells none: to count the acts alone would select by what is to be explained.
+    """
+    sure = ~pl.col("gap") & pl.col("viewed") if loss > 0 else pl.lit(True)
+    chosen = seen.filter(pl.col("anchor").is_null() & sure)
+    return chosen.with_columns(pl.when("viewed").then(pl.col("stop", "close")))
+
+
+def _examined(planned: Design, thetas: Sequence[Floats], seen: pl.DataFrame) -> Anchors:
+    """The planted anchors beside a sample of the ordinary answers, both judged as labels are."""
+    if seen["anchor"].null_count() == len(seen):
+        return Anchors()
+    rows = planned.rows(seen)
+    told = rows.told(planned.signals)
+    planted = np.flatnonzero(told & seen["anchor"].is_not_null().to_numpy())
+    rest = _sample(seen["message"], told & seen["anchor"].is_null().to_numpy(), CHECKED)
+    arm, other = (
+        posterior(Likelihood.of(planned.terms(), rows.take(of)).log_joint(thetas))[0] for of in (planted, rest)
+    )
+    axes = seen["anchor"].gather(planted).to_list()
+    return examine(axes, arm.sum(1), log_odds(arm), other.sum(1), log_odds(other))
+
+
+def _sample(messages: pl.Series, told: NDArray[np.bool_] | None, most: int) -> Codes:
+    """(≤ most,) places of answers, ascending: those with the least hash of their id."""
+    places = np.arange(len(messages)) if told is None else np.flatnonzero(told)
+    if len(places) <= most:
+        return places
+    hashes = np.array([crc32(message.encode()) for message in messages.gather(places)], np.int64)
+    return np.sort(places[np.argsort(hashes, kind="stable")[:most]])
+
+
+def _by_hand(rows: pl.DataFrame) -> pl.DataFrame:
+    found = evidence.acts(rows)
+    nothing = pl.lit(None, pl.Float64)
+    return found.select(
+        "message",
+        "user",
+        pl.when(rows["anchor"].is_null()).then("p").alias("p"),
+        nothing.alias("mean"),
+        nothing.alias("sd"),
+        nothing.alias("variety"),
+        pl.lit([], dtype=LABELS["moved"]).alias("moved"),
+        "evidence",
+    )

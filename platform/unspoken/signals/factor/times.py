@@ -1,0 +1,102 @@
+"""Dwell, pause and latency: residuals of their log-linear model (paces), which depend on the worth with free sign."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from unspoken.signals.factor.terms import GRID, SLOPE_SD, Direction, Entries, Floats, Prior, Q, Rows
+
+EXACT = 3  # table rows of times that are known exactly
+FARTHEST, WIDEST = 100.0, 5.0  # |mean| and |log σ|: the search may try what no residual is
+LIMITS: Floats = np.linspace(-4.0, 4.0, 33)  # where a censored residual may stand; it goes to the nearest
+
+
+@dataclass(frozen=True)
+class Time:
+    """z = a + d·u + c·V + e, e ~ N(0, σ²).
+
+    Of censored residuals (dwell alone) only a lower limit is known: they count as Φ of the distance to it.
+    """
+
+    signal: str
+    by_variety: bool
+
+    def prior(self) -> Prior:
+        """θ = a, d, c, log σ."""
+        mean = np.zeros(4)
+        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, 0.5]), np.full(4, np.inf))
+
+    def directions(self) -> list[Direction]:
+        slope = Direction("slope", 1, GRID[None])
+        return [slope, Direction("variety", 2, np.array([[0.0], [1.0]]) + np.zeros(Q))] if self.by_variety else [slope]
+
+    def features(self, rows: Rows) -> Any:
+        """Table rows: z², z, 1; then at least each limit."""
+        z = rows.known[self.signal]
+        censored = np.isfinite(z) & rows.censored & (self.signal == "dwell")
+        exact = np.isfinite(z) & ~censored
+        entries = Entries(len(rows), EXACT + len(LIMITS))
+        for column, value in enumerate((z * z, z, np.ones(len(rows)))):
+            entries.add(exact, column, value)
+        limit = np.rint((np.where(np.isfinite(z), z, 0.0) - LIMITS[0]) / (LIMITS[1] - LIMITS[0])).astype(np.int64)
+        entries.add(censored, EXACT + limit)
+        return entries.matrix()
+
+    def table(self, theta: Floats) -> Floats:
+        mean, log_sd = self._mean(theta), self._log_sd(theta)
+        sd = np.exp(log_sd)
+        one = np.ones_like(mean)
+        exact = np.stack(
+            [
+                -0.5 * one,
+                mean,
+                -0.5 * mean**2 - sd**2 * (log_sd + 0.5 * np.log(2 * np.pi)),
+            ]
+        ) / (sd**2)
+        return self._shaped(np.concatenate([exact, log_ndtr(self._beyond(mean, sd))]))
+
+    def score(self, theta: Floats) -> Floats:
+        """By the mean."""
+        mean, sd = self._mean(theta), np.exp(self._log_sd(theta))
+        zero = np.zeros_like(mean)
+        exact = np.stack([zero, zero + 1, -mean]) / sd**2
+        return self._shaped(np.concatenate([exact, _mills(self._beyond(mean, sd)) / sd]))
+
+    def pull(self, theta: Floats, weights: Floats) -> Floats:
+        mean, log_sd = self._mean(theta), self._log_sd(theta)
+        sd = np.exp(log_sd)
+        weights = weights.reshape(len(weights), -1, Q)
+        by_mean = (weights * self.score(theta).reshape(weights.shape)).sum(0)
+        exact = weights[:EXACT]
+        beyond = self._beyond(mean, sd)
+        by_log_sd = (
+            -2 * (exact * self.table(theta).reshape(weights.shape)[:EXACT]).sum()
+            - exact[2].sum() * (1 + 2 * (log_sd + 0.5 * np.log(2 * np.pi)))
+            - (weights[EXACT:] * _mills(beyond) * beyond).sum()
+        )
+        varied = float(by_mean[1].sum()) if self.by_variety else 0.0
+        total = by_mean.sum(0)
+        return np.array([total.sum(), total @ GRID, varied, by_log_sd])
+
+    def _mean(self, theta: Floats) -> Floats:
+        """(1 or 2, Q), by V."""
+        plain = theta[0] + theta[1] * GRID
+        by_variety = np.stack([plain, plain + theta[2]]) if self.by_variety else plain[None]
+        return np.asarray(np.clip(by_variety, -FARTHEST, FARTHEST))
+
+    def _log_sd(self, theta: Floats) -> float:
+        return float(np.clip(theta[3], -WIDEST, WIDEST))
+
+    def _beyond(self, mean: Floats, sd: float) -> Floats:
+        """(limits, V, Q): how far the mean stands above each limit, in σ."""
+        return np.asarray((mean - LIMITS[:, None, None]) / sd)
+
+    def _shaped(self, table: Floats) -> Floats:
+        return table if self.by_variety else table[:, 0]
+
+
+def _mills(x: Floats) -> Floats:
+    """φ(x)/Φ(x)."""
+    return np.asarray(np.exp(-0.5 * x**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(x)))

@@ -1,0 +1,7 @@
+"""What the user's next message says of the answer before it: the expressed family (docs/replies.md)."""
+
+from unspoken.signals.replies.detect import replies
+from unspoken.signals.replies.labels import RULE, labels
+from unspoken.signals.replies.turns import TURNS, turns
+
+__all__ = ["RULE", "TURNS", "labels", "replies", "turns"]

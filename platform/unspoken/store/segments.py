@@ -1,0 +1,221 @@
+"""Settled events beside the database, as Parquet: read once out of it, and many times much faster out of the files.
+
+Each reading brings what has become settled since the last one (store/horizon.py) into a new file, sorted by
+conversation; small files are merged, so their number grows with the logarithm of the rows and, from FILE_ROWS on, with
+the rows themselves. No text stands in them. They are a copy: whoever doubts them removes the folder.
+
+A message is settled with the first event that carries it, which was written in the same transaction.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+from msgspec.structs import replace
+from sqlalchemy import Engine, and_
+from sqlalchemy.orm import Session
+
+from unspoken.consent import allows
+from unspoken.frames import EVENTS, MESSAGES, REFUSED, Schema, empty
+from unspoken.store import erasure, projects, sealed
+from unspoken.store.database import reading
+from unspoken.store.horizon import between, horizon, stream
+from unspoken.store.reading import STORED, event_blocks, message_blocks, of_messages
+from unspoken.store.rows import microseconds
+from unspoken.store.sealed import File, Manifest, clear, locked, manifest, publish, speaks_of, synced
+from unspoken.store.tables import Message, Project
+
+FILE_ROWS = 262_144  # events in one file at most: some 100 MB as a frame, 0.6 GB while they are read and written
+GROUP_ROWS = 65_536  # rows whose conversations share one statistic
+NAMES = 500  # ids in one IN (…)
+COLUMNS = [f"{name} {kind}" for schema in (STORED, MESSAGES) for name, kind in schema.items()]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A project's settled events and messages, up to `horizon`. Files are sorted by conversation, time and id."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def horizon(self) -> dict[str, int]:
+        """What was settled; see store/horizon.py."""
+        return dict(self.manifest.horizon or {})
+
+    def events(self) -> pl.LazyFrame:
+        """frames.EVENTS."""
+        return self._scan(self.manifest.events, STORED).select(list(EVENTS))
+
+    def messages(self) -> pl.LazyFrame:
+        """frames.MESSAGES."""
+        return self._scan(self.manifest.messages, MESSAGES)
+
+    def refused(self, project: Project, purpose: str) -> pl.DataFrame:
+        """frames.REFUSED, as store/consents.py has it from the database."""
+        assumed = projects.rules(project).consent == "assumed"
+        said = self._scan(self.manifest.events, STORED).select("event", "consent")
+        every = said.select(pl.col("consent").unique()).collect()["consent"]
+        no = [each for each in every if not allows(each, purpose, assumed=assumed)]
+        of_those = said.filter(pl.col("consent").is_in(pl.Series(no, dtype=pl.String).implode(), nulls_equal=True))
+        return of_those.select("event", said=pl.col("consent").is_not_null()).collect().cast(dict(REFUSED))  # type: ignore[arg-type]
+
+    def cuts(self, rows: int) -> list[str]:
+        """Conversations that part the events, by `cut <= conversation`, into ranges of about so many rows each.
+
+        No conversation is parted, however many rows it has; ranges are no smaller than a group of rows.
+        """
+        starts = sorted(start for file in self.manifest.events for start in file.starts)
+        step = max(1, rows // GROUP_ROWS)
+        return sorted(set(starts[step::step]))
+
+    def _scan(self, files: Sequence[File], schema: Schema) -> pl.LazyFrame:
+        if not files:
+            return empty(schema).lazy()
+        return pl.scan_parquet([self.folder / file.name for file in files])
+
+
+@contextmanager
+def current(engine: Engine, project_id: str, home: Path, say: Say = lambda note: None) -> Iterator[Segments]:
+    """The project's segments with everything that is settled now. Collect in the block: afterwards files may go.
+
+    One process at a time has them; `say` is told what is done, also while waiting for another, and may raise.
+    Unavailable while a user of the project is being erased.
+    """
+    with locked(home, project_id, lambda: say("waiting for another job to have read the events")) as folder:
+        yield Segments(folder, _synced(engine, project_id, folder, say))
+
+
+def expire(home: Path, project_id: str, before: datetime, patience_s: float) -> None:
+    """Take out the events that arrived earlier, and the messages they brought, as store/retention.py does.
+
+    Unavailable when somebody else has the segments for longer than `patience_s`.
+    """
+    if not sealed.folder(home, project_id).is_dir():
+        return
+    first = microseconds(before)
+    with locked(home, project_id, lambda: None, patience_s) as folder:
+        kept = manifest(folder)
+        if kept is None or kept.columns != COLUMNS or kept.oldest >= first:
+            return
+        writer = _Writer(folder, Manifest(COLUMNS, kept.horizon, made=kept.made))
+        gone = [pl.Series("message", dtype=pl.String)]
+        for file in kept.events:
+            rows = pl.read_parquet(folder / file.name)
+            stays = pl.col("received_at") >= first
+            gone.append(rows.filter(~stays & (pl.col("kind") == "message"))["message"])
+            writer.add_events(rows.filter(stays))
+        for file in kept.messages:
+            rows = pl.read_parquet(folder / file.name)
+            writer.add_messages(rows.join(pl.concat(gone).to_frame(), on="message", how="anti"))
+        publish(folder, writer.after)
+
+
+def _synced(engine: Engine, project_id: str, folder: Path, say: Say) -> Manifest:
+    """The manifest, after what has come since the last one was added."""
+    with reading(engine) as session:
+        marked = erasure.mark(session, project_id)
+        until = horizon(session)
+        before = manifest(folder)
+        if before is None or not _reaches(session, before, until):
+            clear(folder)
+            before = Manifest(COLUMNS)
+        writer = _Writer(folder, before)
+        told = [pl.Series("message", dtype=pl.String)]
+        news = stream(project_id) & and_(*between(before.horizon, until))
+        for batch in _batches(event_blocks(session, news), STORED, lambda rows: say(f"reading events: {rows:,}")):
+            told.append(batch.filter(pl.col("kind") == "message")["message"])
+            writer.add_events(batch)
+        frames = _told(session, project_id, pl.concat(told).unique(), Segments(folder, before))
+        for batch in _batches(frames, MESSAGES, lambda rows: say(f"reading messages: {rows:,}")):
+            writer.add_messages(batch)
+    after = replace(writer.after, horizon=until)
+    if after != before:
+        # An erasure that is asked for from here on waits for the lock, and then removes what is published now.
+        with reading(engine) as session:
+            erasure.unchanged(session, project_id, marked)
+        publish(folder, after)
+    return after
+
+
+def _reaches(session: Session, kept: Manifest, until: dict[str, int]) -> bool:
+    """Whether what is kept can be added to: of this program's columns and of this database, before that horizon."""
+    if kept.columns != COLUMNS or kept.horizon is None or kept.horizon.keys() != until.keys():
+        return False
+    return all(kept.horizon[unit] <= end for unit, end in until.items()) and speaks_of(session, kept)
+
+
+def _batches(blocks: Iterable[pl.DataFrame], schema: Schema, say: Callable[[int], None]) -> Iterator[pl.DataFrame]:
+    """The blocks put together, FILE_ROWS at most in each; `say` is told how many rows have come."""
+    waiting, rows = [empty(schema)], 0
+    for block in blocks:
+        if sum(each.height for each in waiting) + block.height > FILE_ROWS:
+            yield pl.concat(waiting)
+            waiting = [empty(schema)]
+        waiting.append(block)
+        rows += block.height
+        say(rows)
+    yield pl.concat(waiting)
+
+
+def _told(session: Session, project_id: str, ids: pl.Series, before: Segments) -> Iterator[pl.DataFrame]:
+    """Those messages that are not there yet, of these which new events carry."""
+    if before.manifest.horizon is None:
+        for frame in message_blocks(session, of_messages(project_id)):
+            yield frame.join(ids.to_frame(), on="message", how="semi")
+        return
+    known = before.messages().select("message").collect()
+    for some in ids.to_frame().join(known, on="message", how="anti").iter_slices(NAMES):
+        named = Message.id.in_(some["message"].to_list())
+        yield from message_blocks(session, (Message.project_id == project_id) & named)
+
+
+class _Writer:
+    """Adds files to a manifest, `after`; nothing counts before it is published."""
+
+    def __init__(self, folder: Path, before: Manifest) -> None:
+        self._folder = folder
+        self.after = before
+
+    def add_events(self, frame: pl.DataFrame) -> None:
+        """A block of STORED."""
+        if frame.is_empty():
+            return
+        files = self._added(self.after.events, "events", frame, "event")
+        by_number = frame.select("seq", "event").sort("seq")
+        ends = sorted([*self.after.ends, by_number.row(0), by_number.row(-1)])
+        oldest = min(self.after.oldest, cast(int, frame["received_at"].min()))
+        self.after = replace(self.after, ends=[ends[0], ends[-1]], oldest=oldest, events=files)
+
+    def add_messages(self, frame: pl.DataFrame) -> None:
+        """A block of frames.MESSAGES."""
+        if not frame.is_empty():
+            files = self._added(self.after.messages, "messages", frame, "message")
+            self.after = replace(self.after, messages=files)
+
+    def _added(self, files: Sequence[File], kind: str, frame: pl.DataFrame, key: str) -> list[File]:
+        merged = to_merge([file.rows for file in files], frame.height)
+        stay, go = files[: len(files) - merged], files[len(files) - merged :]
+        whole = pl.concat([*(pl.read_parquet(self._folder / file.name) for file in go), frame])
+        whole = whole.sort("conversation", "at", key)
+        name = f"{kind}-{self.after.made}.parquet"
+        whole.write_parquet(self._folder / name, compression="zstd", statistics=True, row_group_size=GROUP_ROWS)
+        synced(self._folder / name)
+        self.after = replace(self.after, made=self.after.made + 1)
+        return [*stay, File(name, whole.height, whole["conversation"].gather_every(GROUP_ROWS).to_list())]
+
+
+def to_merge(files: Sequence[int], new: int) -> int:
+    """How many of the last files, by their rows, become one with `new` rows: each that is less than twice the rest."""
+    count = 0
+    for rows in reversed(files):
+        if rows >= 2 * new or rows + new > FILE_ROWS:
+            break
+        new += rows
+        count += 1
+    return count

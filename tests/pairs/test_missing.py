@@ -1,0 +1,71 @@
+"""Votes that are missing for a reason."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unspoken.pairs.missing import gamma_hat, tilt
+from unspoken.pairs.propensity import ridge_logistic
+
+
+def test_the_tilt_undoes_a_selection_that_goes_with_an_attribute():
+    random = np.random.default_rng(2)
+    z = random.normal(size=40_000)
+    liked = random.random(40_000) < 1 / (1 + np.exp(-0.6 * z))
+    # The displeased vote e^(.7z) times as often.
+    voted = random.random(40_000) < 0.15 * np.where(liked, 1, np.exp(0.7 * z)).clip(0, 6)
+    z, vote = z[voted], np.where(liked[voted], 1, -1)
+    assert _slope(z, vote, np.ones(len(z))) == pytest.approx(-0.1, abs=0.08)
+    assert _slope(z, vote, tilt(vote, z, 0.7)) == pytest.approx(0.6, abs=0.08)
+
+
+def _slope(z, vote, weight):
+    """The slope of "up" on z; weights come in as repetitions."""
+    random = np.random.default_rng(0)
+    rows = random.choice(len(z), size=60_000, p=weight / weight.sum())
+    x = np.column_stack([np.ones(len(rows)), z[rows]])
+    return ridge_logistic(x, (vote[rows] > 0).astype(float))[1]
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, -1]), st.floats(-3, 3)), max_size=30), st.sampled_from([-0.7, 0.35]))
+def test_tilts_have_mean_one_leave_votes_up_alike_and_the_opposite_tilt_undoes_them(rows, gamma):
+    vote, z = np.array([v for v, _ in rows], dtype=np.int64), np.array([x for _, x in rows])
+    weights = tilt(vote, z, gamma)
+    assert len(weights) == len(rows)
+    if rows:
+        assert weights.mean() == pytest.approx(1)
+        assert np.ptp(weights[vote > 0]) == pytest.approx(0) if (vote > 0).any() else True
+        product = weights * tilt(vote, z, -gamma)
+        assert np.ptp(product) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_common_gamma_is_found_and_groups_that_differ_by_chance_are_drawn_to_it():
+    random = np.random.default_rng(1)
+    groups = []
+    for name in "abcdefgh":
+        organic = random.binomial(400, 0.5)  # the displeased vote three times as often: odds 3:1 become 1:1
+        asked = random.binomial(300, 0.75)
+        groups.append((name, organic, 400 - organic, asked, 300 - asked))
+    found = gamma_hat(groups)
+    assert found["log_gamma"] == pytest.approx(np.log(3), abs=3 * found["se"])
+    raw = np.array([row["raw"] for row in found["groups"]])
+    shrunk = np.array([row["log_gamma"] for row in found["groups"]])
+    assert shrunk.std() < 0.5 * raw.std()
+
+
+def test_groups_that_truly_differ_keep_their_own_gamma():
+    found = gamma_hat([("a", 2000, 2000, 3000, 1000), ("b", 3000, 1000, 3000, 1000)])
+    assert [row["log_gamma"] for row in found["groups"]] == pytest.approx([np.log(3), 0], abs=0.05)
+    assert found["spread"] > 0.5
+
+
+def test_without_a_vote_in_one_of_the_arms_there_is_no_gamma():
+    assert gamma_hat([("a", 5, 5, 0, 0)])["log_gamma"] is None
+    assert gamma_hat([]) == {"log_gamma": None, "se": None, "spread": None, "groups": []}
+
+
+def test_one_group_without_a_vote_down_has_a_finite_gamma():
+    found = gamma_hat([("a", 5, 0, 5, 0)])
+    assert found["log_gamma"] == pytest.approx(0)
+    assert found["se"] > 1
