@@ -71,6 +71,20 @@ def test_two_chats_sent_at_once_are_answered_in_their_order(line, asked, upstrea
     assert [each.text for each in tree.messages() if each.role == "user"] == ["first", "second", "third"]
 
 
+def test_a_head_that_nothing_follows_is_passed_on_by_itself(line, asked, upstream):
+    gate = Gate()
+    upstream.replies.append(Reply([gate, chunk("Hi", finish="stop"), DONE]))
+    line.sendall(asked("a"))
+    came = b""
+    while b"\r\n\r\n" not in came:
+        came += line.recv(65_536)
+    assert b"x-unspoken-message" in came and b"Hi" not in came
+    gate.opened.set()
+    while not came.endswith(b"0\r\n\r\n"):
+        came += line.recv(65_536)
+    assert b"Hi" in came and DONE in came
+
+
 def test_a_word_is_passed_on_before_the_next_one_is_there(line, asked, upstream, tree):
     gate = Gate()
     upstream.replies.append(Reply([chunk("Half"), gate, chunk(" done", finish="stop"), DONE]))

@@ -1,6 +1,8 @@
 """What goes wrong: no upstream, garbage, too much, a revoked key, a stale connection."""
 
 import json
+from threading import Thread
+from time import sleep
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from openai import OpenAI
 from sqlalchemy import select, update
 
+from unspoken.api.chat import wire
 from unspoken.api.chat.answers import Answers, Blocks, data_of
 from unspoken.settings import settings
 from unspoken.store.columns import now
@@ -15,7 +18,7 @@ from unspoken.store.database import reading, transaction
 from unspoken.store.tables import Key, Message
 
 from .conftest import serving
-from .upstream import DONE, Gate, Reply, chunk, stream
+from .upstream import DONE, Gate, Reply, chunk, completion, stream
 
 PATH = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "Hi!"}]
@@ -118,6 +121,48 @@ def test_an_error_within_a_stream_is_an_error_of_the_answer(http, upstream, tree
     answer = http.post(PATH, json=ASK | {"stream": True})
     assert b"overloaded" in answer.content
     assert tree.message(answer.headers["x-unspoken-message"]).finish == "error"
+
+
+def test_an_upstream_that_says_nothing_is_a_503_and_is_asked_once(monkeypatch, http, upstream):
+    monkeypatch.setattr(wire, "READ_S", 0.5)
+    gate = Gate()
+    upstream.replies.extend((completion("Hi."), Reply([gate], status=0)))
+    http.post(PATH, json=ASK)  # there is an open connection
+    answer = http.post(PATH, json=ASK)
+    gate.opened.set()
+    assert answer.status_code == 503
+    assert "nothing came for 0.5 s" in answer.json()["detail"]
+    assert len(upstream.asked) == 2
+
+
+def test_an_upstream_that_falls_silent_ends_the_answer_with_an_error(monkeypatch, http, upstream, tree):
+    monkeypatch.setattr(wire, "READ_S", 0.5)
+    gate = Gate()
+    upstream.replies.append(Reply([chunk("Half"), gate]))
+    said = http.post(PATH, json=ASK | {"stream": True}).text
+    gate.opened.set()
+    assert "Half" in said and "nothing came for 0.5 s" in said
+    assert [(each.text, each.finish) for each in tree.messages()[1:]] == [("Half", "error")]
+
+
+def test_words_that_keep_coming_are_not_silence(monkeypatch, http, upstream, tree):
+    monkeypatch.setattr(wire, "READ_S", 0.6)
+    pauses = [Gate() for _ in range(4)]
+    parts = [part for pause in pauses for part in (chunk("word "), pause)]
+    upstream.replies.append(Reply([*parts, chunk("end", finish="stop"), DONE]))
+    opened = Thread(target=_open_each, args=(pauses, 0.4))
+    opened.start()
+    said = http.post(PATH, json=ASK | {"stream": True}).text
+    opened.join()
+    assert said.endswith("data: [DONE]\n\n")
+    assert tree.messages()[1].text == "word word word word end"
+
+
+def _open_each(pauses, seconds):
+    for pause in pauses:
+        pause.reached.wait(10)
+        sleep(seconds)
+        pause.opened.set()
 
 
 def test_a_stream_without_an_end_is_unknown(http, upstream, tree):

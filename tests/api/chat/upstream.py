@@ -18,7 +18,7 @@ class Gate:
 
 @dataclass
 class Reply:
-    """One answer: `parts` are bytes to send, gates to wait at, or None to break the connection."""
+    """One answer: `parts` are bytes to send, gates to wait at, or None to break the connection. Status 0: no head."""
 
     parts: list[bytes | Gate | None]
     status: int = 200
@@ -118,7 +118,8 @@ class Upstream:
             streamed = isinstance(asked.body, dict) and asked.body.get("stream")
             reply = stream("Hello", " there.") if streamed else completion("Hello there.")
         head = [f"HTTP/1.1 {reply.status} X", *(f"{name}: {value}" for name, value in reply.headers.items())]
-        writer.write("\r\n".join([*head, "transfer-encoding: chunked", "", ""]).encode())
+        if reply.status:
+            writer.write("\r\n".join([*head, "transfer-encoding: chunked", "", ""]).encode())
         for part in reply.parts:
             if part is None:
                 writer.transport.abort()

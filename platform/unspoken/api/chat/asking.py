@@ -27,6 +27,19 @@ LONGEST_NAME = 200
 LONGEST_TEXT = 1_000_000  # characters, as in events.py; what is longer is cut
 
 
+class _Said(msgspec.Struct):
+    """What is read of a request."""
+
+    messages: Any = None
+    n: Any = None
+    metadata: Any = None
+    safety_identifier: Any = None
+    user: Any = None
+
+
+_said = msgspec.json.Decoder(_Said)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One item of `messages`. `mark` is what makes two turns the same: it knows images and calls apart, too."""
@@ -39,10 +52,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, read. `body` is what the upstream gets: the same bytes, but for what was said to us alone."""
+    """A request, read. `body` is what the upstream gets: the same bytes, but for what was said to us alone.
+
+    `messages` are objects with a role that is known; `turns` reads the rest of them, while the upstream thinks.
+    """
 
     body: bytes
-    turns: tuple[Turn, ...]
+    messages: list[dict[str, Any]]
     choices: int
     user: str | None = None
     conversation: str | None = None
@@ -54,32 +70,32 @@ class Asked:
 def read(content: bytes, headers: Mapping[bytes, bytes]) -> Asked:
     """The request in a body; MalformedBody when it is not JSON, BadInput when it is no chat."""
     try:
-        fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        messages = _value(fields, "messages")
-        choices = _value(fields, "n")
-        metadata = _value(fields, "metadata")
-        theirs = [_value(fields, name) for name in ("safety_identifier", "user")]
+        said = _said.decode(content)
     except msgspec.ValidationError as error:
         raise BadInput("A chat request is a JSON object with `messages`.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBody(f"The body is not JSON: {error}.") from error
+    messages, choices, metadata = said.messages, said.n, said.metadata
     if not isinstance(messages, list) or not messages:
         raise BadInput("`messages` is missing or empty; it holds the history of the chat, the newest message last.")
     own = _own(metadata if isinstance(metadata, dict) else {}, headers)
-    if "user" not in own and (user := next((name for name in theirs if isinstance(name, str) and name), None)):
-        own["user"] = _name("user", user)
+    if "user" not in own:
+        for theirs in (said.safety_identifier, said.user):
+            if isinstance(theirs, str) and theirs:
+                own["user"] = _name("user", theirs)
+                break
     return Asked(
-        body=_without_ours(content, fields, metadata) if isinstance(metadata, dict) else content,
-        turns=tuple(_turn(place, item) for place, item in enumerate(messages)),
+        body=_without_ours(content, metadata) if isinstance(metadata, dict) else content,
+        messages=[_checked(place, item) for place, item in enumerate(messages)],
         choices=choices if type(choices) is int and 1 <= choices <= 128 else 1,
         **{name: own.get(name) for name in NAMES[:4]},
         envelope={name: own[name] for name in ENVELOPE if name in own},
     )
 
 
-def _value(fields: dict[str, msgspec.Raw], name: str) -> Any:
-    raw = fields.get(name)
-    return None if raw is None else msgspec.json.decode(raw)
+def turns(asked: Asked) -> tuple[Turn, ...]:
+    """Its history, the newest turn last."""
+    return tuple(_turn(item) for item in asked.messages)
 
 
 def _own(metadata: dict[str, Any], headers: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -122,29 +138,32 @@ def _arm(value: object) -> dict[str, Any]:
     return said
 
 
-def _without_ours(content: bytes, fields: dict[str, msgspec.Raw], metadata: dict[str, Any]) -> bytes:
+def _without_ours(content: bytes, metadata: dict[str, Any]) -> bytes:
     theirs = {key: value for key, value in metadata.items() if not key.startswith(PREFIX)}
     if len(theirs) == len(metadata):
         return content
-    kept = {name: raw for name, raw in fields.items() if name != "metadata"}
+    kept = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    del kept["metadata"]
     # Some upstreams refuse metadata that is there for no purpose of theirs, even an empty one.
     return msgspec.json.encode(kept | ({"metadata": msgspec.Raw(msgspec.json.encode(theirs))} if theirs else {}))
 
 
-def _turn(place: int, item: object) -> Turn:
-    if not isinstance(item, dict) or not isinstance(item.get("role"), str):
+def _checked(place: int, item: object) -> dict[str, Any]:
+    if not isinstance(item, dict) or not isinstance(said := item.get("role"), str):
         raise BadInput(f"`messages.{place}` must be an object with a `role`.")
-    said = item["role"]
-    role = ROLES.get(said)
-    if role is None:
+    if said not in ROLES:
         near = f" Did you mean `{meant}`?" if (meant := _near(said, ROLES)) else ""
         raise BadInput(f"`messages.{place}.role` is `{clean(said[:64])}`, not one of {', '.join(ROLES)}.{near}")
+    return item
+
+
+def _turn(item: dict[str, Any]) -> Turn:
     text, shape = content_of(item.get("content"))
     calls = calls_of(item.get("tool_calls"))
     refusal = item.get("refusal")
     if not text and isinstance(refusal, str):
         text = refusal
-    return Turn(role, text, mark(text, calls, shape), {"tool_calls": names(calls)} if calls else None)
+    return Turn(ROLES[item["role"]], text, mark(text, calls, shape), {"tool_calls": names(calls)} if calls else None)
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:

@@ -19,6 +19,7 @@ from unspoken.errors import NotSignedIn, Unavailable, UnspokenError
 from unspoken.store.columns import now
 
 LARGE = 100_000  # bytes; larger histories are read where they hold up nobody's first token
+HEAD_S = 0.002  # how long a head waits for the words that most often follow it at once
 
 
 class Chats:
@@ -59,21 +60,22 @@ class _Reader:
         self._chats, self._started, self._proxy, self._door = chats, started, proxy, door
         self._generation = generation
         self._position = self._status = 0
-        self._due = self._over = False
+        self._over = False
         self._loop = asyncio.get_running_loop()
         self._stream = exchange.streamed(self._word)
         generation.heard.append(self._word)
 
     def _word(self) -> None:
-        """Something happened to the generation or the connection; what happens at once is sent as one."""
-        if not (self._due or self._over):
-            self._due = True
-            self._loop.call_soon(self._go_on)
+        """Something happened to the generation or the connection."""
+        if not self._over:
+            self._go_on()
 
     def _go_on(self) -> None:
-        self._due = False
         generation, stream = self._generation, self._stream
-        if not generation.begun.done() or (not self._status and not self._begin()):
+        if not generation.begun.done():
+            return
+        if not self._status:
+            self._begin()
             return
         if stream.gone:
             self._end()
@@ -84,15 +86,14 @@ class _Reader:
         batch = generation.chunks[self._position : self._position + BATCH]
         self._position += len(batch)
         over = generation.ended and self._position == len(generation.chunks)
-        if batch or over or not stream.response_started:
+        if batch or over:
             stream.send(b"".join([block for _, block in batch]), over=over)
         if over:
             self._end()
         elif self._position < len(generation.chunks):
-            self._word()
+            self._loop.call_soon(self._word)
 
-    def _begin(self) -> bool:
-        """Whether chunks follow."""
+    def _begin(self) -> None:
         generation = self._generation
         if (error := generation.begun.exception()) is not None:
             if isinstance(error, NotSignedIn):
@@ -101,17 +102,23 @@ class _Reader:
             told = error if isinstance(error, Exception) else Unavailable(STOPPING, 1)
             answer = problems.answer(told, "POST", path, path)
             self._whole(answer.status_code, answer.raw_headers, bytes(answer.body))
-            return False
+            return
         head = generation.begun.result()
         headers = [*head.headers, *generation.names]
         if head.body is not None:
             if self._stream.gone:
                 generation.left(0)
             self._whole(head.status, headers, head.body)
-            return False
+            return
         self._status = head.status
         self._stream.begin(head.status, edge.with_ours(headers))
-        return True
+        self._loop.call_later(HEAD_S, self._head)
+        self._loop.call_soon(self._word)
+
+    def _head(self) -> None:
+        """By itself, since nothing followed it."""
+        if not (self._over or self._stream.response_started or self._stream.gone):
+            self._stream.send(b"")
 
     def _whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._status = status

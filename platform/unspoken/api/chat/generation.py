@@ -87,7 +87,7 @@ class Generation:
         self.wake()
 
     def add(self, block: bytes, *, numbered: bool = True) -> None:
-        """One more chunk, and word of it."""
+        """One more chunk; `wake` gives word of it."""
         self.count += numbered
         self.chunks.append((self.count, block))
         self.size += len(block)
@@ -95,7 +95,6 @@ class Generation:
             answer.sent.append(answer.chars)
         if self.complete_at is None and self.answers.ended:
             self.complete_at = len(self.chunks)
-        self.wake()
 
     def end(self) -> None:
         """Nothing more comes, and what came is stored, or cannot be."""
@@ -137,7 +136,7 @@ class Generation:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        for hear in self.heard:
+        for hear in tuple(self.heard):  # one that hears the end hears no more
             hear()
 
     def told(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from unspoken.api.chat import asking
 from unspoken.api.chat.asking import Asked, Turn
 from unspoken.errors import NotFound
 from unspoken.store.tables import Event, Message, Project
@@ -79,7 +80,7 @@ def answered(project: Project, link: bytes, mark: bytes) -> str:
 
 def _told(asked: Asked) -> tuple[Turn, ...]:
     """The turns that are looked at: all of them, or, below a parent that was named, those after the last answer."""
-    turns = asked.turns
+    turns = asking.turns(asked)
     if asked.parent is None:
         return turns
     answers = [i for i, turn in enumerate(turns[:-1]) if turn.role == "assistant"]

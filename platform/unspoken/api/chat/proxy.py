@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -62,6 +62,8 @@ class Proxy:
         """The answer to a request, before it begins. Unavailable."""
         self.upstream.check()  # what was said is not stored where nobody will be asked
         self.kept.room()
+        # Before anything else: what the upstream does is what the client waits for.
+        question = self.upstream.ask("POST", PATH, headers, asked.body)
         generation = Generation(
             project=door.project,
             principal=door.principal,
@@ -71,8 +73,6 @@ class Proxy:
             departed=self._departed,
         )
         self.kept.start(generation)
-        # Before anything else: what the upstream does is what the client waits for.
-        question = self.upstream.ask("POST", PATH, headers, asked.body)
         generation.reading = asyncio.create_task(self._read(generation, question))
         generation.whole = self._spawn(self._run(generation, generation.reading))
         return generation
@@ -134,6 +134,7 @@ class Proxy:
         """Where the request stands, and headers that say so; what is new of it is committed when this returns."""
         place = await run_in_threadpool(self._found, generation)
         await record.prompts(self._append, generation, place)
+        generation.asked = replace(generation.asked, body=b"", messages=[])  # stored: an answer is kept for longer
         return place, names.of(generation, place.conversation)  # made now: later, somebody waits for them
 
     def _found(self, generation: Generation) -> Place:
@@ -144,20 +145,26 @@ class Proxy:
     async def _follow(self, generation: Generation, response: upstream.Response) -> None:
         """Takes the stream chunk by chunk up to its end, which is held back until the answer is stored."""
         blocks = answers.Blocks()
-        async with aclosing(upstream.pieces(response)) as coming:
-            async for piece in coming:
+        try:
+            while piece := await response.read():
                 for block in blocks.feed(piece):
                     data = answers.data_of(block)
                     if data == answers.DONE:
                         generation.done = block
-                        return
+                        break
                     if data is not None and generation.answers.take(data) and generation.ttft_ms is None:
                         generation.ttft_ms = generation.since_ms()
                     self._add(generation, block, numbered=data is not None)
+                generation.wake()
+                if generation.done is not None:
+                    return
                 if generation.size + len(blocks.rest) > MOST_BYTES:
                     raise TooLarge(f"The upstream's answer holds more than {MOST_BYTES} bytes; it was ended here.")
+        finally:
+            response.close()
         if blocks.rest.strip():
             self._add(generation, blocks.rest, numbered=answers.data_of(blocks.rest) is not None)
+            generation.wake()
 
     async def _store(self, generation: Generation, place: Place, error: BaseException | None) -> None:
         """Stores the answers, and only then lets the readers have the end."""

@@ -1,7 +1,6 @@
 """The way to the upstream: which headers go there and come back, and sentences for when it does not answer."""
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx
@@ -15,8 +14,10 @@ HOP = frozenset(
      b"trailer", b"transfer-encoding", b"upgrade", b"host", b"content-length", b"content-encoding", b"expect")
 )  # fmt: skip
 PRIVATE = frozenset((b"authorization", b"cookie", b"accept-encoding", b"forwarded", b"via", b"origin", b"x-real-ip"))
+KEPT_HERE = HOP | PRIVATE
 SAID_TO_US = (b"x-unspoken-", b"x-openwebui-", b"x-forwarded-")  # who chats is for us: names and addresses of people
-KEPT_BACK = frozenset((b"date", b"server", b"set-cookie"))
+# An upstream that packs although nobody asked for it says so to the client, who unpacks.
+KEPT_BACK = HOP - {b"content-encoding"} | {b"date", b"server", b"set-cookie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,13 @@ class Response:
         self._line: Line | None = line
 
     async def read(self) -> bytes:
-        """What came since; b"" at the end."""
-        return b"" if self._line is None else await self._line.read()
+        """What came since; b"" at the end. Unavailable when the upstream ends or falls silent in the middle of it."""
+        if self._line is None:
+            return b""
+        try:
+            return await self._line.read()
+        except Broken as error:
+            raise Unavailable(f"The upstream ended in mid-answer ({error}).") from error
 
     def close(self) -> None:
         """Not wanted any more, or whole."""
@@ -52,6 +58,7 @@ class Upstream:
     def __init__(self, url: str, key: str) -> None:
         self._given = url
         self._url = httpx.URL(url.rstrip("/"))
+        self._base = self._url.raw_path.rstrip(b"/")
         self._lines = Lines(
             self._url.host, self._url.port or (443 if self._url.scheme == "https" else 80),
             secure=self._url.scheme == "https",
@@ -97,20 +104,17 @@ class Upstream:
 
     def _request(self, method: str, path: str, headers: Headers, body: bytes | None) -> bytes:
         passed = [
-            name + b": " + value
-            for name, value in headers
-            if name not in HOP and name not in PRIVATE and not name.startswith(SAID_TO_US)
+            name + b": " + value for name, value in headers if name not in KEPT_HERE and not name.startswith(SAID_TO_US)
         ]
         if body is not None:
             passed.append(b"content-length: %d" % len(body))
-        first = f"{method} {self._url.raw_path.decode().rstrip('/')}{path} HTTP/1.1".encode()
+        first = b"%b %b%b HTTP/1.1" % (method.encode(), self._base, path.encode())
         return b"\r\n".join([first, self._own, *passed, b"", body or b""])
 
 
 def returned(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The upstream's headers that the client gets."""
-    hop = HOP - {b"content-encoding"}  # of an upstream that packs although nobody asked for it: the client unpacks
-    return [(name, value) for name, value in headers if name not in hop and name not in KEPT_BACK]
+    return [pair for pair in headers if pair[0] not in KEPT_BACK]
 
 
 def media(headers: Headers) -> bytes:
@@ -119,23 +123,14 @@ def media(headers: Headers) -> bytes:
     return said.partition(b";")[0].strip().lower()
 
 
-async def pieces(response: Response) -> AsyncGenerator[bytes, None]:
-    """The body as it comes; Unavailable when the upstream ends or falls silent in the middle of it."""
+async def whole(response: Response, limit: int) -> bytes:
+    """The body in one piece; TooLarge beyond `limit` bytes, Unavailable."""
+    content = bytearray()
     try:
         while piece := await response.read():
-            yield piece
-    except (Broken, OSError) as error:
-        raise Unavailable(f"The upstream ended in mid-answer ({str(error) or 'it fell silent'}).") from error
-    finally:
-        response.close()
-
-
-async def whole(response: Response, limit: int) -> bytes:
-    """The body in one piece; TooLarge beyond `limit` bytes."""
-    content = bytearray()
-    async with aclosing(pieces(response)) as coming:
-        async for piece in coming:
             content += piece
             if len(content) > limit:
                 raise TooLarge(f"The upstream's answer holds more than {limit} bytes, which are not kept here.")
+    finally:
+        response.close()
     return bytes(content)

@@ -23,7 +23,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Broken(Exception):
-    """The connection or what came over it is no good; `early` when nothing had come yet."""
+    """The connection or what came over it is no good; `early` when it ended before anything came."""
 
     def __init__(self, said: str, *, early: bool = False) -> None:
         super().__init__(said)
@@ -35,16 +35,23 @@ class Crowded(Exception):
 
 
 class Line(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, `head`, then `read` until it gives b""."""
+    """One connection. One request at a time: `ask`, `head`, then `read` until it gives b"".
+
+    One timer watches over its whole life; one for each wait would cost as much as reading what comes.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport
         self.open = False
         self.idle_since = 0.0
         self.lost = asyncio.Event()
-        self._begin()
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()  # or asked
+        self._watch = self._loop.call_later(READ_S, self._silent)
+        self.begin()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Makes ready for the next request, before there is one: its client would wait for this too."""
         self._parser: Any = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: Headers = []
@@ -57,16 +64,16 @@ class Line(asyncio.Protocol):
 
     def ask(self, request: bytes) -> None:
         """Sends a request."""
-        self._begin()
+        self._heard_at = self._loop.time()
         self.transport.write(request)
 
     async def head(self) -> None:
-        """Returns when `status` and `headers` are there. Broken, TimeoutError."""
+        """Returns when `status` and `headers` are there. Broken."""
         while not self._headed:
             await self._news()
 
     async def read(self) -> bytes:
-        """What came of the body since; b"" when it is whole. Broken, TimeoutError."""
+        """What came of the body since; b"" when it is whole. Broken."""
         while not self._pieces:
             if self._complete:
                 return b""
@@ -83,12 +90,20 @@ class Line(asyncio.Protocol):
         self.open = self.reusable = False
         self.transport.abort()
 
-    async def _news(self) -> None:
+    def _news(self) -> "asyncio.Future[None]":
+        """Done at the next word. Broken when there will be none."""
         if self._error is not None:
-            raise Broken(self._error, early=not self._started)
-        self._word = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(READ_S):
-            await self._word
+            raise Broken(self._error, early=not (self._started or self.open))
+        self._word = self._loop.create_future()
+        return self._word
+
+    def _silent(self) -> None:
+        """It may be that nothing came for too long."""
+        left = self._heard_at + READ_S - self._loop.time()
+        if left <= 0 and self._word is not None and not self._word.done():
+            self._error = f"nothing came for {READ_S:g} s"
+            self._wake()
+        self._watch = self._loop.call_later(left if left > 0 else READ_S, self._silent)
 
     def _wake(self) -> None:
         if self._word is not None and not self._word.done():
@@ -101,6 +116,7 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
         self._started = True
+        self._heard_at = self._loop.time()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -112,6 +128,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's."""
+        self._watch.cancel()
         self.open = self.reusable = False
         names = {name.lower() for name, _ in self.headers}
         if self._headed and exc is None and not names & {b"content-length", b"transfer-encoding"}:
@@ -175,21 +192,27 @@ class Lines:
         try:
             while line is not None or (line := self._again(request)) is not None:
                 try:
-                    return await self._headed(line)
+                    await line.head()
+                    return line
                 except Broken as error:
                     if not error.early:  # the server ended an idle connection as we took it: another one then
                         raise
+                    line.close()
                     line = None
             line = await self._connected()
             line.ask(request)
-            return await self._headed(line)
+            await line.head()
+            return line
         except BaseException:
+            if line is not None:
+                line.close()
             self._room.release()
             raise
 
     def done(self, line: Line) -> None:
         """The answer was read, or is not wanted: without having been read to its end, the connection goes."""
         if line.reusable and line.open and line.status:
+            line.begin()
             line.idle_since = monotonic()
             self._idle.append(line)
         else:
@@ -206,14 +229,6 @@ class Lines:
         line = self._kept()
         if line is not None:
             line.ask(request)
-        return line
-
-    async def _headed(self, line: Line) -> Line:
-        try:
-            await line.head()
-        except BaseException:
-            line.close()
-            raise
         return line
 
     def _kept(self) -> Line | None:

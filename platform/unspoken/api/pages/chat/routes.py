@@ -161,7 +161,7 @@ async def _unrecorded(proxy: Proxy, ask: asks.Ask, leave: Callable[[], None]) ->
 
     async def coming() -> AsyncIterator[bytes]:
         try:
-            async for piece in upstream.pieces(response):
+            while piece := await response.read():
                 yield piece
         finally:
             response.close()
