@@ -10,14 +10,14 @@ import polars as pl
 from unspoken.events import PRESENT
 
 ACTS = (*PRESENT, "close")
+COLUMNS = ("conversation", "user", "at", "kind", "role", "cause", "silent_ms")
 IN_SIGHT = ("expose", "heartbeat", "view", "hide")
 ANYBODY, NOBODY = "*", "?"  # no hash of a user is either
 
 
 def withdrawn(events: pl.DataFrame) -> pl.Series:
-    """Where in `events` (frames.EVENTS, in any order) the withdrawn closes stand."""
-    columns = ("conversation", "user", "at", "kind", "role", "cause", "silent_ms")
-    numbered = events.select(columns).with_row_index("number")
+    """Where in `events` (COLUMNS of frames.EVENTS, in any order) the withdrawn closes stand."""
+    numbered = events.select(COLUMNS).with_row_index("number")
     inferred = numbered.filter((pl.col("kind") == "close") & (pl.col("cause") == "inferred"))
     if inferred.is_empty():
         return inferred["number"]
