@@ -16,16 +16,17 @@ def away_ms(acts: Acts, talk: Rows, since: Rows, until: Rows) -> Rows:
     # A conversation and a time in one number, in whose order the returns stand already.
     place = acts.talk[number] * (len(times) + 1) + np.searchsorted(times, back)
 
-    def so_far(at: Rows) -> Rows:
-        """How many returns there are of earlier conversations, or of this one up to then."""
-        return np.searchsorted(place, talk * (len(times) + 1) + np.searchsorted(times, at, side="right"))
-
-    before, after = so_far(since), so_far(until)
-    some = np.flatnonzero(after > before)
+    returned = np.zeros(1 + max(acts.talk.max(initial=0), talk.max(initial=0)), dtype=np.bool_)
+    returned[acts.talk[number]] = True
+    some = np.flatnonzero(returned[talk])
+    before, after = (
+        np.searchsorted(place, talk[some] * (len(times) + 1) + np.searchsorted(times, at[some], side="right"))
+        for at in (since, until)
+    )
+    some, before, after = (each[after > before] for each in (some, before, after))
     total = np.append(0, np.cumsum(away))
-    found = np.zeros(len(talk), dtype=np.int64)
     # The first return may end an absence that began before the time.
-    first = before[some]
-    already = np.maximum(away[first] - (back[first] - since[some]) // 1000, 0)
-    found[some] = total[after[some]] - total[first] - already
+    already = np.maximum(away[before] - (back[before] - since[some]) // 1000, 0)
+    found = np.zeros(len(talk), dtype=np.int64)
+    found[some] = total[after] - total[before] - already
     return found

@@ -38,7 +38,7 @@ def columns(parts: Iterable[Found], rows: Rows) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Listed:
-    """Events (their numbers) and what each speaks of (`of`), of one thing in their order.
+    """Events (their numbers, NOWHERE for one that never came) and what each speaks of (`of`), in their order.
 
     `asked`: by row of the message, of what it wants the events; NOWHERE for nothing.
     """
@@ -50,15 +50,13 @@ class Listed:
 
 def lists(parts: Sequence[Listed], rows: Rows, ids: pl.Series, name: str) -> pl.Series:
     """For the messages at these rows the ids of the events of all parts, one part after the other."""
-    spread = [_spread(part, rows) for part in parts]
-    answer, number = (np.concatenate(each) for each in zip(*spread, strict=True))
+    answers, numbers = zip(*(_spread(part, rows) for part in parts), strict=True)
+    # Whoever has none gets one that is nothing: so each has its list, and no list has to be put in its place.
+    without = np.flatnonzero(np.bincount(np.concatenate(answers), minlength=len(rows)) == 0)
+    answer, number = np.concatenate([*answers, without]), np.concatenate([*numbers, np.full(len(without), NOWHERE)])
     order = stable(answer)
-    answer = answer[order]
-    each = pl.DataFrame({"answer": pl.Series(answer).set_sorted(), name: ids.gather(number[order])})
-    found = each.group_by("answer", maintain_order=True).agg(name)
-    where = np.full(len(rows), len(found))
-    where[found["answer"].to_numpy()] = np.arange(len(found))
-    return found[name].append(pl.Series(name, [[]], dtype=pl.List(pl.String))).gather(where)
+    each = taken(ids.alias(name).to_frame(), number[order]).with_columns(answer=pl.Series(answer[order]).set_sorted())
+    return each.group_by("answer", maintain_order=True).agg(pl.col(name).drop_nulls())[name]
 
 
 def _spread(part: Listed, rows: Rows) -> tuple[Rows, Rows]:

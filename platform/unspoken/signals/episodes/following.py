@@ -58,10 +58,8 @@ def following(messages: Messages, acts: Acts, own: Rows, completed: Rows) -> tup
             (pl.DataFrame({"next_act": NEXT}), next_act),
         ],
     )
-    told = own[wrote.row] != NOWHERE
-    continued = Listed(wrote.below[told], own[wrote.row][told], np.arange(len(messages)))
-    said = edits.filter(pl.col("number") != NOWHERE)
-    return found, continued, Listed(said["row"].to_numpy(), said["number"].to_numpy(), messages.parent)
+    continued = Listed(wrote.below, own[wrote.row], np.arange(len(messages)))
+    return found, continued, Listed(edits["row"].to_numpy(), edits["number"].to_numpy(), messages.parent)
 
 
 def _edits(messages: Messages, acts: Acts, own: Rows, wrote: Wrote) -> pl.DataFrame:

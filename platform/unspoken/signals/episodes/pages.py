@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from unspoken.signals.episodes.columns import Found
-from unspoken.signals.episodes.rows import NULL, numbered
+from unspoken.signals.episodes.rows import NULL, by_both, numbered
 from unspoken.signals.episodes.told import Acts
 from unspoken.signals.tree import Rows
 
@@ -24,7 +24,7 @@ def lost(acts: Acts, answers: Rows) -> Found:
     number = events["n"].fill_null(0).to_numpy()[of]
     row = acts.row[of]
     if (np.diff(view) < 0).any() or ((np.diff(view) == 0) & (np.diff(number) < 0)).any():
-        order = np.lexsort((number, view))
+        order = by_both(view, number)
         view, number, row = view[order], number[order], row[order]
 
     is_answer = np.zeros(acts.messages + 1, dtype=np.bool_)  # one more, for events of no message, whose row is −1

@@ -32,7 +32,7 @@ def talks(*frames: pl.DataFrame) -> list[Rows]:
 def in_order(frame: pl.DataFrame, name: str, talk: Rows) -> Rows:
     """Where the rows stand by conversation (`talk`: its number), time and id (column `name`, none twice)."""
     at = microseconds(frame["at"])
-    order = _by_time(talk, at)
+    order = by_both(talk, at)
     same = (talk[order][1:] == talk[order][:-1]) & (at[order][1:] == at[order][:-1])
     if same.any():  # the ids decide, and text is compared where it has to be
         tied = np.append(same, False) | np.append(False, same)
@@ -42,15 +42,16 @@ def in_order(frame: pl.DataFrame, name: str, talk: Rows) -> Rows:
     return order
 
 
-def _by_time(talk: Rows, at: Rows) -> Rows:
-    if not len(at):
+def by_both(first: Rows, then: Rows) -> Rows:
+    """As np.lexsort((then, first)), `first` from 0 on."""
+    if not len(then):
         return np.arange(0)
-    first, last = int(at.min()), int(at.max())
-    span = last - first + 1
-    if span * (int(talk.max()) + 1) > np.iinfo(np.int64).max:
-        return np.lexsort((at, talk))
+    least = int(then.min())
+    span = int(then.max()) - least + 1
+    if span * (int(first.max()) + 1) > np.iinfo(np.int64).max:
+        return np.lexsort((then, first))
     # In one number, which takes next to no time where they are in order but for a few, as they are out of two files.
-    return np.argsort(talk * span + (at - first), kind="stable")
+    return np.argsort(first * span + (then - least), kind="stable")
 
 
 def rows_of(names: pl.Series, messages: pl.Series) -> Rows:
