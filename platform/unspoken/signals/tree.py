@@ -56,8 +56,8 @@ def tree(parent: Rows, digest: pl.Series, answer: NDArray[np.bool_]) -> Tree:
         under = more
         root[rest] = root[above]
         answers_above[rest] += answers_above[above]
-        key[rest] = _modulo_prime(key[rest] + factor[rest] * key[above])
-        factor[rest] = _modulo_prime(factor[rest] * factor[above])
+        key[rest] = modulo_prime(key[rest] + factor[rest] * key[above])
+        factor[rest] = modulo_prime(factor[rest] * factor[above])
         jump[rest] = jump[above]
         rest = rest[jump[rest] >= 0]
     return Tree(root, key, answers_above, under - 1, jump >= 0)
@@ -83,7 +83,7 @@ def _maps(digest: pl.Series) -> tuple[Words, Words]:
     return words[:, :LANES].copy(), words[:, LANES:].copy()
 
 
-def _modulo_prime(word: Words) -> Words:
+def modulo_prime(word: Words) -> Words:
     """`word % PRIME`, several times faster: 2³¹ is 1 modulo PRIME, so what stands above 31 bits is added to them."""
     for _ in range(2):
         word = (word & PRIME) + (word >> np.uint64(31))

@@ -42,7 +42,7 @@ def following(messages: Messages, acts: Acts, own: Rows, completed: Rows) -> tup
     replied = np.where(reply == NOWHERE, NEVER, np.maximum(messages.at[reply], completed))
     edits = _edits(messages, acts, own, wrote)
     edited = np.full(len(messages) + 1, NEVER)  # one more, for the prompt of a root
-    np.minimum.at(edited, edits["row"].to_numpy(), edits["at"].to_physical().to_numpy())
+    np.minimum.at(edited, edits["row"].to_numpy(), edits["at"].to_numpy())
     edited = edited[messages.parent]
     next_act, next_at = _first_acts(messages, acts, completed, replied, edited)
     away = away_ms(acts, messages.talk, completed, next_at)
