@@ -56,8 +56,8 @@ def tree(parent: Rows, digest: pl.Series, answer: NDArray[np.bool_]) -> Tree:
         under = more
         root[rest] = root[above]
         answers_above[rest] += answers_above[above]
-        key[rest] = (key[rest] + factor[rest] * key[above]) % PRIME
-        factor[rest] = factor[rest] * factor[above] % PRIME
+        key[rest] = modulo_prime(key[rest] + factor[rest] * key[above])
+        factor[rest] = modulo_prime(factor[rest] * factor[above])
         jump[rest] = jump[above]
         rest = rest[jump[rest] >= 0]
     return Tree(root, key, answers_above, under - 1, jump >= 0)
@@ -81,6 +81,15 @@ def _maps(digest: pl.Series) -> tuple[Words, Words]:
     words = _scattered(state[:, None] + np.arange(1, 2 * LANES + 1, dtype=np.uint64) * GAMMA) % (PRIME - np.uint64(1))
     words += np.uint64(1)
     return words[:, :LANES].copy(), words[:, LANES:].copy()
+
+
+def modulo_prime(word: Words) -> Words:
+    """`word % PRIME`, several times faster: 2³¹ is 1 modulo PRIME, so what stands above 31 bits is added to them."""
+    for _ in range(2):
+        word = (word & PRIME) + (word >> np.uint64(31))
+    # Of a word below 2⁶² no more than PRIME is left, which is 0.
+    word[word == PRIME] = 0
+    return word
 
 
 def _scattered(word: Words) -> Words:

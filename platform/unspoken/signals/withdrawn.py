@@ -10,19 +10,19 @@ import polars as pl
 from unspoken.events import PRESENT
 
 ACTS = (*PRESENT, "close")
+COLUMNS = ("conversation", "user", "at", "kind", "role", "cause", "silent_ms")
 IN_SIGHT = ("expose", "heartbeat", "view", "hide")
 ANYBODY, NOBODY = "*", "?"  # no hash of a user is either
 
 
 def withdrawn(events: pl.DataFrame) -> pl.Series:
-    """Where in `events` (frames.EVENTS, in any order) the withdrawn closes stand."""
-    columns = ("conversation", "user", "at", "kind", "role", "cause", "silent_ms")
-    numbered = events.select(columns).with_row_index("number")
+    """Where in `events` (COLUMNS of frames.EVENTS, in any order) the withdrawn closes stand."""
+    numbered = events.select(COLUMNS).with_row_index("number")
     inferred = numbered.filter((pl.col("kind") == "close") & (pl.col("cause") == "inferred"))
     if inferred.is_empty():
         return inferred["number"]
     talks = inferred["conversation"].unique().implode()
-    around = numbered.filter(pl.col("conversation").is_in(talks))
+    around = numbered.lazy().filter(pl.col("conversation").is_in(talks))
     signs = around.filter(
         (
             pl.col("kind").is_in((*ACTS, *IN_SIGHT))
@@ -31,16 +31,20 @@ def withdrawn(events: pl.DataFrame) -> pl.Series:
         | ((pl.col("kind") == "message") & (pl.col("role") == "user"))
     ).select("conversation", "at", who="user", act=pl.col("kind").is_in((*ACTS, "message")))
     hides = around.filter(pl.col("kind") == "hide").select("conversation", "at", hid=pl.lit(True)).unique()
-    asked = inferred.join(hides, on=["conversation", "at"], how="left").select(
-        "number",
-        "conversation",
-        "at",
-        pl.col("hid").is_not_null(),
-        until=pl.col("at") + pl.duration(milliseconds=pl.col("silent_ms").fill_null(0)),
-        # Whoever is not known may be anybody.
-        who=pl.when(pl.col("user").is_null())
-        .then(pl.lit([ANYBODY]))
-        .otherwise(pl.concat_list(pl.col("user"), pl.lit(NOBODY))),
+    asked = (
+        inferred.lazy()
+        .join(hides, on=["conversation", "at"], how="left")
+        .select(
+            "number",
+            "conversation",
+            "at",
+            pl.col("hid").is_not_null(),
+            until=pl.col("at") + pl.duration(milliseconds=pl.col("silent_ms").fill_null(0)),
+            # Whoever is not known may be anybody.
+            who=pl.when(pl.col("user").is_null())
+            .then(pl.lit([ANYBODY]))
+            .otherwise(pl.concat_list(pl.col("user"), pl.lit(NOBODY))),
+        )
     )
     known = signs.with_columns(pl.col("who").fill_null(NOBODY))
     heard = pl.concat([known, known.with_columns(who=pl.lit(ANYBODY))])
@@ -56,4 +60,4 @@ def withdrawn(events: pl.DataFrame) -> pl.Series:
         )
         .filter(pl.col("sign_at") <= pl.col("until"))
     )  # fmt: skip
-    return found["number"].unique()
+    return found.select(pl.col("number").unique()).collect()["number"]

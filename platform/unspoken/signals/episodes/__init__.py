@@ -8,24 +8,21 @@ docs/episodes.md says of every column what it means, from which events it comes 
 import polars as pl
 
 from unspoken.frames import EPISODES, EVENTS, MESSAGES, check, empty
-from unspoken.signals.episodes.acts import done_to
+from unspoken.signals.episodes.acts import ACTS, done_to
 from unspoken.signals.episodes.answers import answers_of
+from unspoken.signals.episodes.columns import columns, lists
 from unspoken.signals.episodes.following import following
 from unspoken.signals.episodes.pages import lost
-from unspoken.signals.episodes.rows import Acts, beside, in_order, once, rows_of, together
+from unspoken.signals.episodes.rows import once, talks
 from unspoken.signals.episodes.said import asked, ratings, votes
-from unspoken.signals.episodes.written import written
+from unspoken.signals.episodes.told import Acts, Messages
+from unspoken.signals.episodes.written import assigned, written
 
 # Silent reading, words per minute and characters per word: Brysbaert 2019.
 READING_CHARS_PER_S = 238 / 60 * 5.7
 STATED_KINDS = ("vote", "rating", "choice", "solicit")
 # Regenerated before this: whoever did so had not read it (science: §3).
 UNREAD_MS, UNREAD_SHARE = 1500.0, 0.15
-# The ids that a row rests on, in this order.
-LISTS = {
-    "evidence": ("evidence", "continued_by", "edited_by"),
-    "stated_evidence": ("voted", "rated", "rated_whole"),
-}
 
 
 def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
@@ -33,42 +30,43 @@ def episodes(messages: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
     Rows in the order of conversation, time and id, as they are sealed, are quickest.
     """
-    messages = in_order(check(messages, MESSAGES, "messages"))
+    every = once(check(messages, MESSAGES, "messages"), "message")
     events = once(check(events, EVENTS, "events"), "event")
-    parent = rows_of(messages["parent"], messages["conversation"], messages)
-    answers = answers_of(messages, parent)
+    talk, event_talk = talks(every, events)
+    known = Messages.placed(every, talk)
+    is_answer = (known.frame["role"] == "assistant").to_numpy()
+    answers, rows = answers_of(known, is_answer)
     if answers.is_empty():
         return empty(EPISODES)
-    acts = Acts(events, messages)
-    answers = written(answers, acts)
-    rated, rated_whole = ratings(acts)
-    parts = [
-        *done_to(acts),
-        following(answers, messages, parent, acts),
-        lost(acts, answers),
-        votes(acts),
-        asked(acts),
-        rated,
-    ]
-    rows = pl.concat([answers, beside(answers["row"].to_numpy(), parts, len(messages))], how="horizontal")
-    rows = rows.join(rated_whole, on="conversation", how="left", maintain_order="left", suffix="_whole")
-    lists = [together(rows, columns, name) for name, columns in LISTS.items()]
-    rows = pl.concat([rows.drop("evidence"), beside(rows["row"].to_numpy(), lists, len(messages))], how="horizontal")
-    return check(_whole(rows), EPISODES, "episodes")
+    acts = Acts(events, event_talk, known)
+    own = acts.on("message").first()
+    said, completed = written(acts, known, own)
+    seen, voted = acts.on(*ACTS), acts.on("vote")
+    next_one, continued, edited = following(known, acts, own, completed)
+    (rated, rated_by), (rated_whole, rated_whole_by) = ratings(acts, known)
+    found = [
+        said, *done_to(acts, seen), next_one, lost(acts, rows), votes(voted), asked(acts.on("solicit")), rated,
+        rated_whole,
+    ]  # fmt: skip
+    ids = events["event"]
+    evidence = lists([seen.listed(), continued, edited], rows, ids, "evidence")
+    stated = lists([voted.listed(), rated_by, rated_whole_by], rows, ids, "stated_evidence")
+    whole = _whole(pl.concat([answers, columns(found, rows)], how="horizontal")).with_columns(evidence, stated)
+    return check(whole, EPISODES, "episodes")
 
 
 def _whole(rows: pl.DataFrame) -> pl.DataFrame:
-    """What takes more than one of the parts, and what it is where a part has no row."""
-    happened = ("exposed", "stopped", "cut_off", "told", "regenerated", "shared", "selected", "edited")
+    """What takes more than one of the parts."""
     unread_ms = pl.max_horizontal(pl.lit(UNREAD_MS), UNREAD_SHARE * 1000 * pl.col("chars") / READING_CHARS_PER_S)
+    vote = pl.col("vote").cast(pl.Int64)
     direct = pl.col("rating").is_not_null()
-    none = pl.lit([], dtype=pl.List(pl.String))
 
     def of_answer(copied: str) -> pl.Expr:
         """No more than the answer has."""
         return pl.col(copied).clip(upper_bound=pl.col("chars"))
 
-    return rows.with_columns(pl.col(*happened).fill_null(False)).with_columns(
+    arms = [assigned(rows["arm"]), assigned(rows["acted_arm"], "acted_")]
+    return pl.concat([rows, *arms], how="horizontal").with_columns(
         pl.col("exposed") | pl.col("continued"),
         # Where the page said that the user stopped it or left, that is the cause.
         (pl.col("cut_off") & ~pl.col("stopped") & ~pl.col("told")).alias("disconnected"),
@@ -78,8 +76,10 @@ def _whole(rows: pl.DataFrame) -> pl.DataFrame:
         of_answer("copied_prose_chars"),
         pl.coalesce("user", "acted_user"),
         pl.coalesce("acted_device", "wrote_device").alias("device"),
+        pl.coalesce("prompt_topic", "own_topic").alias("topic"),
         pl.coalesce("policy", "acted_policy").alias("policy"),
         pl.coalesce("anchor", "acted_anchor").alias("anchor"),
+        pl.when(vote != 0).then(vote).alias("vote"),  # 0 withdraws it
         pl.when(direct)
         .then(pl.lit("answer"))
         .when(pl.col("rating_whole").is_not_null())
@@ -88,5 +88,4 @@ def _whole(rows: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("rating", "rating_whole"),
         pl.when(direct).then("rating_lowest").otherwise("rating_lowest_whole").alias("rating_lowest"),
         pl.when(direct).then("rating_highest").otherwise("rating_highest_whole").alias("rating_highest"),
-        *(pl.coalesce(name, none) for name in LISTS),
     )

@@ -2,58 +2,56 @@
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from unspoken.signals.episodes.rows import taken
+from unspoken.signals.episodes.rows import NOWHERE, NULL, taken
+from unspoken.signals.episodes.told import Messages
 from unspoken.signals.tree import Rows, Words, spelled, tree
 
-NEVER = np.iinfo(np.int64).min
+NEVER = NULL  # before all times
 
 
-def answers_of(messages: pl.DataFrame, parent: Rows) -> pl.DataFrame:
-    """A row per answer, but for those in a cycle, by conversation, time and id; messages as frames.MESSAGES, in order.
-
-    `parent`: the row of each message's parent. `row` and `prompt_row`: where in `messages` answer and prompt stand.
-    """
-    is_answer = (messages["role"] == "assistant").to_numpy()
-    placed = tree(parent, messages["digest"], is_answer)
+def answers_of(messages: Messages, is_answer: NDArray[np.bool_]) -> tuple[pl.DataFrame, Rows]:
+    """A row per answer, but for those in a cycle, by conversation, time and id; and where each stands in `messages`."""
+    frame, parent = messages.frame, messages.parent
+    placed = tree(parent, frame["digest"], is_answer)
     rows = np.flatnonzero(is_answer & ~placed.cyclic)
-    at, root = parent[rows], placed.root[rows]
-    prompts, roots = taken(messages, at), messages[root]
-    answers = messages[rows].select(
-        "message",
-        "conversation",
-        "at",
-        "chars",
-        "finish",
-        author="user",
-        row=pl.Series(rows),
-        prompt_row=pl.Series(at),
-        user=prompts["user"],
-        prompt=prompts["message"],
-        latency_s=(pl.col("at") - prompts["at"]).dt.total_microseconds() / 1e6,
-        prompt_key=_keys(placed.key, at),
-        root=roots["message"],
-        root_role=roots["role"],
-        root_key=roots["digest"],
-        turn=pl.Series(placed.answers_above[rows] - 1),
-        later_turns=pl.Series(placed.below[rows]),
-    )
-    written_below = (messages["role"] == "user").to_numpy() & (parent >= 0)
+    prompt, root = parent[rows], placed.root[rows]
+    latency_s = pl.Series(messages.at[rows] - messages.at[prompt]) / 1e6
+    written_below = (frame["role"] == "user").to_numpy() & (parent != NOWHERE)
     next_at = np.full(len(messages), NEVER)
-    np.maximum.at(next_at, parent[written_below], messages["at"].to_physical().to_numpy()[written_below])
-    return _among_siblings(answers, next_at[rows])
+    np.maximum.at(next_at, parent[written_below], messages.at[written_below])
+    answers = pl.concat(
+        [
+            frame.select("message", "conversation", "at", "chars", "finish", author="user")[rows],
+            taken(frame.select("user", prompt="message"), prompt),
+            frame.select(root="message", root_role="role", root_key="digest")[root],
+            pl.DataFrame(
+                {
+                    "latency_s": latency_s.set(pl.Series(prompt == NOWHERE), None),
+                    "prompt_key": _keys(placed.key, prompt),
+                    "turn": placed.answers_above[rows] - 1,
+                    "later_turns": placed.below[rows],
+                    "answered_last": placed.below[rows] == 0,
+                    "continued": next_at[rows] > NEVER,
+                }
+            ),
+            _among_siblings(rows, prompt, next_at[rows]),
+        ],
+        how="horizontal",
+    )
+    return answers, rows
 
 
 def _keys(key: Words, rows: Rows) -> pl.Series:
     # Siblings have one prompt and so one key.
     each, of = np.unique(rows, return_inverse=True)
     keys = spelled(key[each])
-    return keys.gather(of).set(pl.Series(rows < 0), None)
+    return keys.gather(of).set(pl.Series(rows == NOWHERE), None)
 
 
-def _among_siblings(answers: pl.DataFrame, next_at: Rows) -> pl.DataFrame:
-    """Beside the answers, what their siblings say. `next_at`: when the user last wrote below each, in microseconds."""
-    prompt, row = answers["prompt_row"].to_numpy(), answers["row"].to_numpy()
+def _among_siblings(row: Rows, prompt: Rows, next_at: Rows) -> pl.DataFrame:
+    """What an answer's siblings say. `next_at`: when the user last wrote below each, in microseconds."""
     # An answer without a prompt has no siblings: each is its own group.
     _, group, count = np.unique(np.where(prompt >= 0, prompt, -2 - row), return_inverse=True, return_counts=True)
     by_group = np.argsort(group, kind="stable")
@@ -64,12 +62,12 @@ def _among_siblings(answers: pl.DataFrame, next_at: Rows) -> pl.DataFrame:
     siblings, latest = count[group], latest[group]
     last, chosen = rank == siblings - 1, (siblings > 1) & (latest > NEVER)
     kept = chosen & (next_at == latest)
-    return answers.with_columns(
-        (pl.col("later_turns") == 0).alias("answered_last"),
-        siblings=pl.Series(siblings),
-        sibling_rank=pl.Series(rank),
-        continued=pl.Series(next_at > NEVER),
-        last_generated=pl.Series(last),
-        kept=pl.Series(kept).set(pl.Series(~chosen), None),
-        back_navigated=pl.Series(kept & ~last),
+    return pl.DataFrame(
+        {
+            "siblings": siblings,
+            "sibling_rank": rank,
+            "last_generated": last,
+            "kept": pl.Series(kept).set(pl.Series(~chosen), None),
+            "back_navigated": kept & ~last,
+        }
     )

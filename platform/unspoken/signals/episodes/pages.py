@@ -3,11 +3,14 @@
 import numpy as np
 import polars as pl
 
-from unspoken.signals.episodes.rows import Acts, numbered
+from unspoken.signals.episodes.columns import Found
+from unspoken.signals.episodes.rows import NULL, by_both, numbered
+from unspoken.signals.episodes.told import Acts
+from unspoken.signals.tree import Rows
 
 
-def lost(acts: Acts, answers: pl.DataFrame) -> pl.DataFrame:
-    """row, lost: how many events are missing next to those of the answer; no row where no page numbers them.
+def lost(acts: Acts, answers: Rows) -> Found:
+    """lost: how many events are missing next to those of the answer; null where no page numbers them.
 
     A gap counts for the answer whose event stands before it and for the one whose event stands after it, since it may
     have been of either. A page is looked at within one conversation.
@@ -15,16 +18,17 @@ def lost(acts: Acts, answers: pl.DataFrame) -> pl.DataFrame:
     events = acts.events.select("page", "n")
     says = events.select(pl.col("page").is_not_null() & pl.col("n").is_not_null()).to_series().to_numpy()
     of = acts.order[says[acts.order]]
-    seen = events[of]
-    view = acts.talk[of] * len(events) + numbered(seen["page"])
-    number = seen["n"].to_numpy()
+    page = np.zeros(len(events), dtype=np.int64)
+    page[says] = numbered(events["page"].filter(pl.Series(says)))
+    view = acts.talk[of] * len(events) + page[of]
+    number = events["n"].fill_null(0).to_numpy()[of]
     row = acts.row[of]
     if (np.diff(view) < 0).any() or ((np.diff(view) == 0) & (np.diff(number) < 0)).any():
-        order = np.lexsort((number, view))
+        order = by_both(view, number)
         view, number, row = view[order], number[order], row[order]
 
     is_answer = np.zeros(acts.messages + 1, dtype=np.bool_)  # one more, for events of no message, whose row is −1
-    is_answer[answers["row"].to_numpy()] = True
+    is_answer[answers] = True
     places = np.flatnonzero(is_answer[row])  # where events of answers stand
     missing = np.zeros(acts.messages, dtype=np.int64)
     gap = 1 + np.flatnonzero((view[1:] == view[:-1]) & (number[1:] > number[:-1] + 1))
@@ -38,6 +42,7 @@ def lost(acts: Acts, answers: pl.DataFrame) -> pl.DataFrame:
     for side in beside:
         there = side >= 0
         np.add.at(missing, side[there], (number[gap] - number[gap - 1] - 1)[there])
-    known = np.zeros(acts.messages, dtype=np.bool_)
-    known[row[places]] = True
-    return pl.DataFrame({"row": np.flatnonzero(known), "lost": missing[known]})
+    unknown = np.ones(acts.messages, dtype=np.bool_)
+    unknown[row[places]] = False
+    missing[unknown] = NULL
+    return Found({"lost": missing})

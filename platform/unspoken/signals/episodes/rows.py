@@ -1,35 +1,15 @@
-"""Messages and events in order, each once, and every event with the row of the message that it is about.
+"""Messages and events each once and in order, and the rows that ids stand for.
 
-Text ids cost most of the time that a rebuild takes, so they are looked up once here; all that follows counts in rows.
+Text costs most of the time that a rebuild takes, so ids are looked up once here; all that follows counts in numbers.
 """
-
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from unspoken.events import KINDS
 from unspoken.signals.tree import Rows
-from unspoken.signals.withdrawn import withdrawn
 
 NOWHERE = -1
-Columns = tuple[str | pl.Expr, ...]
-
-
-def in_order(messages: pl.DataFrame) -> pl.DataFrame:
-    """By conversation, time and id, of each id the first row; quick where it is so already."""
-    messages = once(messages, "message")
-    if messages.select(_stands_in_order("message")).item():
-        return messages
-    return messages.sort("conversation", "at", "message")
-
-
-def _stands_in_order(name: str) -> pl.Expr:
-    (talk, was_talk), (at, was_at), (own, was_own) = (
-        (pl.col(each), pl.col(each).shift()) for each in ("conversation", "at", name)
-    )
-    return ((talk > was_talk) | ((talk == was_talk) & ((at > was_at) | ((at == was_at) & (own > was_own))))).all()
+NULL = np.iinfo(np.int64).min  # what stands for null in an array of numbers
 
 
 def once(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -41,67 +21,50 @@ def once(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     return frame.unique(name, keep="first", maintain_order=True)
 
 
-def rows_of(names: pl.Series, conversations: pl.Series, messages: pl.DataFrame) -> Rows:
-    """Where in `messages` each of the names stands; NOWHERE for those that are not there or of another conversation."""
-    known = messages.select("message", "conversation").with_row_index("row")
-    sought = pl.DataFrame({"message": names, "sought": conversations})
-    found = sought.join(known, on="message", how="left", maintain_order="left")
-    same = pl.when(pl.col("conversation") == pl.col("sought")).then("row")
-    return found.select(same.cast(pl.Int64).fill_null(NOWHERE)).to_series().to_numpy()
+def talks(*frames: pl.DataFrame) -> list[Rows]:
+    """For each frame the numbers of its rows' conversations, in the order of their names and the same in all."""
+    runs = [frame["conversation"].rle().struct.unnest() for frame in frames]
+    number = pl.concat(run["value"] for run in runs).rank("dense").cast(pl.Int64).to_numpy()
+    each = np.split(number, np.cumsum([len(run) for run in runs])[:-1])
+    return [np.repeat(numbers, run["len"].to_numpy()) for numbers, run in zip(each, runs, strict=True)]
 
 
-class Acts:
-    """The events (each once, in any order) about some messages, kind by kind.
-
-    `talk`, `row`: numbers of the conversation and of the message, of each event in `events`. `order`: where the events
-    that count stand there, those of a conversation together, by time and id. Withdrawn closes do not count.
-    """
-
-    def __init__(self, events: pl.DataFrame, messages: pl.DataFrame) -> None:
-        self.events, self.messages = events, len(messages)
-        self.row = rows_of(events["message"], events["conversation"], messages)
-        self.talk, order = _by_conversation(events)
-        counts = np.ones(len(events), dtype=np.bool_)
-        counts[withdrawn(events).to_numpy()] = False
-        self.order = order[counts[order]]
-        kind = events["kind"].cast(pl.Enum(KINDS), strict=False).to_physical().fill_null(len(KINDS)).to_numpy()
-        self._kind = kind[self.order]
-        row = self.row[self.order]
-        by_row = np.argsort(row, kind="stable")  # and within a row by time and id, as they come
-        self._about = by_row[np.searchsorted(row, 0, sorter=by_row) :]
-
-    def on(self, *kinds: str, columns: Columns) -> pl.DataFrame:
-        """`row` (of the message) and the columns of these kinds' events about a known message, by row, time and id."""
-        return self._taken(self._about[self._is(kinds)[self._about]], columns)
-
-    def all(self, *kinds: str, columns: Columns) -> pl.DataFrame:
-        """`row` (NOWHERE for none) and the columns of all events of these kinds, a conversation's by time and id."""
-        return self._taken(np.flatnonzero(self._is(kinds)), columns)
-
-    def _is(self, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
-        wanted = np.zeros(len(KINDS) + 1, dtype=np.bool_)
-        wanted[[KINDS.index(kind) for kind in kinds]] = True
-        found: NDArray[np.bool_] = wanted[self._kind]
-        return found
-
-    def _taken(self, places: Rows, columns: Columns) -> pl.DataFrame:
-        numbers = self.order[places]
-        return self.events.select(*columns)[numbers].with_columns(row=pl.Series(self.row[numbers]))
-
-
-def _by_conversation(events: pl.DataFrame) -> tuple[Rows, Rows]:
-    if events.select(_stands_in_order("event")).item():
-        return events["conversation"].rle_id().to_numpy().astype(np.int64), np.arange(len(events))
-    talk = numbered(events["conversation"])
-    at = events["at"].to_physical().to_numpy()
-    order = np.lexsort((at, talk))
+def in_order(frame: pl.DataFrame, name: str, talk: Rows) -> Rows:
+    """Where the rows stand by conversation (`talk`: its number), time and id (column `name`, none twice)."""
+    at = microseconds(frame["at"])
+    order = by_both(talk, at)
     same = (talk[order][1:] == talk[order][:-1]) & (at[order][1:] == at[order][:-1])
     if same.any():  # the ids decide, and text is compared where it has to be
         tied = np.append(same, False) | np.append(False, same)
         those = order[tied]
-        rank = events["event"].gather(those).rank("dense").to_numpy()
+        rank = frame[name].gather(those).rank("dense").to_numpy()
         order[tied] = those[np.lexsort((rank, at[those], talk[those]))]
-    return talk, order
+    return order
+
+
+def by_both(first: Rows, then: Rows) -> Rows:
+    """As np.lexsort((then, first)), `first` from 0 on."""
+    if not len(then):
+        return np.arange(0)
+    least = int(then.min())
+    span = int(then.max()) - least + 1
+    if span * (int(first.max()) + 1) > np.iinfo(np.int64).max:
+        return np.lexsort((then, first))
+    # In one number, which takes next to no time where they are in order but for a few, as they are out of two files.
+    return np.argsort(first * span + (then - least), kind="stable")
+
+
+def rows_of(names: pl.Series, messages: pl.Series) -> Rows:
+    """Where among `messages` (ids) each of the names stands; NOWHERE for those that are not there."""
+    runs = names.rle().struct.unnest()  # what is done to one message comes one after the other
+    known = messages.alias("value").to_frame().with_row_index("row")
+    found = runs.select("value").join(known, on="value", how="left", maintain_order="left")["row"]
+    return np.repeat(found.cast(pl.Int64).fill_null(NOWHERE).to_numpy(), runs["len"].to_numpy())
+
+
+def stable(key: Rows) -> Rows:
+    """As np.argsort(key, kind="stable") of small numbers from 0 on, many times faster: made unique, they are sorted."""
+    return np.sort(key * len(key) + np.arange(len(key))) % max(len(key), 1)
 
 
 def numbered(names: pl.Series) -> Rows:
@@ -111,39 +74,12 @@ def numbered(names: pl.Series) -> Rows:
     return np.repeat(each, runs["len"].to_numpy())
 
 
+def microseconds(times: pl.Series) -> Rows:
+    """Times as numbers. No nulls."""
+    return times.to_physical().to_numpy()
+
+
 def taken(frame: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     """These rows of a frame, in this order; nulls for NOWHERE."""
-    return frame.select(pl.all().gather(pl.Series(rows, dtype=pl.Int64).replace(NOWHERE, None)))
-
-
-def beside(rows: Rows, parts: Iterable[pl.DataFrame], messages: int) -> pl.DataFrame:
-    """The columns of frames that have no `row` twice, side by side, for each of `rows`; nulls where a frame has none.
-
-    As a left join of each would have it, without carrying what is there already through all of them.
-    """
-    found = []
-    for part in parts:
-        place = np.full(messages, NOWHERE)
-        place[part["row"].to_numpy()] = np.arange(len(part))
-        found.append(taken(part.drop("row"), place[rows]))
-    return pl.concat(found, how="horizontal")
-
-
-def together(rows: pl.DataFrame, lists: Sequence[str], name: str) -> pl.DataFrame:
-    """row, `name`: the columns `lists` of ids one after the other, for each row where there is one.
-
-    Many times faster than concat_list, which takes row by row.
-    """
-    ids = pl.concat(rows.select("row", pl.col(each).alias(name)).drop_nulls().explode(name) for each in lists)
-    by_row = ids.drop_nulls().sort("row", maintain_order=True)
-    return by_row.group_by("row", maintain_order=True).agg(name)
-
-
-def first_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """The first of each `row`, of rows that stand together."""
-    return rows.filter((pl.col("row") != pl.col("row").shift()).fill_null(True))
-
-
-def last_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """The last of each `row`, of rows that stand together."""
-    return rows.filter((pl.col("row") != pl.col("row").shift(-1)).fill_null(True))
+    where = pl.Series(rows, dtype=pl.Int64)
+    return frame.select(pl.all().gather(where.set(where == NOWHERE, None)))

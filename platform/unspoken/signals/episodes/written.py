@@ -1,32 +1,36 @@
 """What the events of the messages themselves say: how long the answer took, in which arm, on what topic."""
 
+import numpy as np
 import polars as pl
 
-from unspoken.signals.episodes.rows import Acts, first_of
+from unspoken.signals.episodes.columns import Found
+from unspoken.signals.episodes.rows import NOWHERE, NULL
+from unspoken.signals.episodes.told import Acts, Messages
+from unspoken.signals.tree import Rows
 
 
-def written(answers: pl.DataFrame, acts: Acts) -> pl.DataFrame:
-    """Answers with duration_ms, completed (time), topic, policy, anchor and wrote_device."""
-    said = first_of(acts.on("message", columns=("duration_ms", "ttft_ms", "arm", "topic", "device")))
-    own = said.select("row", "duration_ms", "ttft_ms", "arm", own_topic="topic")
-    of_prompt = said.select(prompt_row="row", wrote_device="device", prompt_topic="topic")
+def written(acts: Acts, messages: Messages, own: Rows) -> tuple[Found, Rows]:
+    """duration_ms, arm, topics and wrote_device; and when each message was complete, in microseconds.
+
+    `own`: of each message the number of its own event.
+    """
+    of_prompt = np.where(messages.parent == NOWHERE, NOWHERE, own[messages.parent])
+    says = acts.events.select("arm", own_topic="topic")
+    prompt_says = acts.events.select(wrote_device="device", prompt_topic="topic")
+    duration_ms, ttft_ms = (acts.said(name, own) for name in ("duration_ms", "ttft_ms"))
     # The time of an answer is that of its first token, and its duration counts from the request.
-    streamed_ms = (pl.col("duration_ms") - pl.col("ttft_ms").fill_null(0)).clip(0).fill_null(0)
+    streamed_ms = np.where(duration_ms == NULL, 0, duration_ms - np.where(ttft_ms == NULL, 0, ttft_ms))
     return (
-        answers.join(own, on="row", how="left", maintain_order="left")
-        .join(of_prompt, on="prompt_row", how="left", maintain_order="left")
-        .pipe(assigned, "arm")
-        .with_columns(
-            completed=pl.col("at") + pl.duration(milliseconds=streamed_ms),
-            topic=pl.coalesce("prompt_topic", "own_topic"),
-        )
-        .drop("arm")
+        Found({"duration_ms": duration_ms}, [(says, own), (prompt_says, of_prompt)]),
+        messages.at + np.maximum(streamed_ms, 0) * 1000,
     )
 
 
-def assigned(rows: pl.DataFrame, arm: str, prefix: str = "") -> pl.DataFrame:
-    """Beside the column `arm` its policy and its anchor, each null where it names none."""
-    each = rows.select(pl.col(arm).unique()).with_columns(  # they are few, and reading them takes long
-        pl.col(arm).str.json_path_match(f"$.{name}").alias(f"{prefix}{name}") for name in ("policy", "anchor")
+def assigned(arm: pl.Series, prefix: str = "") -> pl.DataFrame:
+    """The policy and the anchor of each arm, each null where it names none."""
+    runs = arm.rename("value").rle().struct.unnest()  # they are few, and reading them takes long
+    each = runs.select(pl.col("value").unique()).with_columns(
+        pl.col("value").str.json_path_match(f"$.{name}").alias(f"{prefix}{name}") for name in ("policy", "anchor")
     )
-    return rows.join(each, on=arm, how="left", maintain_order="left")
+    said = runs.join(each, on="value", how="left", maintain_order="left").drop("value", "len")
+    return said[np.repeat(np.arange(len(runs)), runs["len"].to_numpy())]

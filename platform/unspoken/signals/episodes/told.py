@@ -1,0 +1,151 @@
+"""The events about some messages, kind by kind, as numbers: where each stands, and the row of its message."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from unspoken.events import KINDS
+from unspoken.signals.episodes.columns import Listed
+from unspoken.signals.episodes.rows import NOWHERE, NULL, in_order, microseconds, rows_of
+from unspoken.signals.tree import Rows
+from unspoken.signals.withdrawn import COLUMNS, withdrawn
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Messages by conversation, time and id, each once; beside each row the number of its conversation, the time in
+    microseconds and the row of its parent, NOWHERE for a root."""
+
+    frame: pl.DataFrame
+    talk: Rows
+    at: Rows
+    parent: Rows
+
+    @classmethod
+    def placed(cls, frame: pl.DataFrame, talk: Rows) -> Self:
+        """Of messages in any order, each once."""
+        order = in_order(frame, "message", talk)
+        if (order[1:] < order[:-1]).any():
+            frame, talk = frame[order], talk[order]
+        return cls(frame, talk, microseconds(frame["at"]), _within(frame["parent"], talk, frame["message"], talk))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def named(self, names: pl.Series, talk: Rows) -> Rows:
+        """The rows of the messages of these names in these conversations; NOWHERE where there is none."""
+        return _within(names, talk, self.frame["message"], self.talk)
+
+
+def _within(names: pl.Series, talk: Rows, messages: pl.Series, talks: Rows) -> Rows:
+    rows = rows_of(names, messages)
+    return np.where(talks[rows] == talk, rows, NOWHERE)
+
+
+@dataclass(frozen=True)
+class Some:
+    """Some of the events: where each stands in `events`, and the row of its message; of one message by time and id."""
+
+    events: pl.DataFrame
+    number: Rows
+    row: Rows
+    messages: int
+
+    def where(self, says: pl.Expr) -> Self:
+        """Those of which this is true."""
+        true = self.events.select(says.fill_null(False)).to_series().to_numpy()[self.number]
+        return replace(self, number=self.number[true], row=self.row[true])
+
+    def values(self, name: str) -> Rows:
+        """What they say in a column, NULL where they say nothing."""
+        return self.events[name].cast(pl.Int64).fill_null(NULL).to_numpy()[self.number]
+
+    def listed(self) -> Listed:
+        """As the evidence of their messages."""
+        return Listed(self.row, self.number, np.arange(self.messages))
+
+    def any(self) -> NDArray[np.bool_]:
+        """For each message whether there is one."""
+        found = np.zeros(self.messages, dtype=np.bool_)
+        found[self.row] = True
+        return found
+
+    def first(self) -> Rows:
+        """For each message the number of its first event, NOWHERE for none."""
+        found = np.full(self.messages, NOWHERE)
+        found[self.row[::-1]] = self.number[::-1]  # of several values for one place the last one stays
+        return found
+
+    def last(self) -> Rows:
+        """For each message the number of its last event, NOWHERE for none."""
+        found = np.full(self.messages, NOWHERE)
+        found[self.row] = self.number
+        return found
+
+    def most(self, values: Rows) -> Rows:
+        """For each message the greatest of its events' `values`, NULL for none."""
+        found = np.full(self.messages, NULL)
+        np.maximum.at(found, self.row, values)
+        return found
+
+    def total(self, values: Rows) -> Rows:
+        """For each message the sum of its events' `values`, NULL where none has one."""
+        known = values != NULL
+        found = np.zeros(self.messages, dtype=np.int64)
+        np.add.at(found, self.row[known], values[known])
+        none = np.ones(self.messages, dtype=np.bool_)
+        none[self.row[known]] = False
+        found[none] = NULL
+        return found
+
+
+class Acts:
+    """The events (each once, in any order) about some messages, kind by kind.
+
+    `talk`, `row`, `kind`, `at`: numbers of the conversation, the message and the kind, and the time, of each event in
+    `events`. `order`: where the events that count stand there, by conversation, time and id. Withdrawn closes do not.
+    """
+
+    def __init__(self, events: pl.DataFrame, talk: Rows, messages: Messages) -> None:
+        self.events, self.talk, self.messages = events, talk, len(messages)
+        self.row = messages.named(events["message"], talk)
+        self.at = microseconds(events["at"])
+        self.kind = events["kind"].cast(pl.Enum(KINDS), strict=False).to_physical().fill_null(len(KINDS)).to_numpy()
+        counts = np.ones(len(events), dtype=np.bool_)
+        counts[self._withdrawn()] = False
+        order = in_order(events, "event", talk)
+        self.order = order[counts[order]]
+        kind = self.kind[self.order]
+        self._places = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind, minlength=len(KINDS) + 1)))
+
+    def on(self, *kinds: str) -> Some:
+        """The events of these kinds about a known message."""
+        every = self.all(*kinds)
+        known = every.row != NOWHERE
+        return replace(every, number=every.number[known], row=every.row[known])
+
+    def all(self, *kinds: str) -> Some:
+        """All events of these kinds, also those about no message, whose row is NOWHERE."""
+        places = np.sort(np.concatenate([self._places[KINDS.index(kind)] for kind in kinds]))
+        number = self.order[places]
+        return Some(self.events, number, self.row[number], self.messages)
+
+    def said(self, name: str, number: Rows) -> Rows:
+        """What the events of these numbers say in a column; NULL where it is nothing, or the number is NOWHERE."""
+        values = self.events[name].cast(pl.Int64).fill_null(NULL).to_numpy()
+        found: Rows = np.append(values, NULL)[number]
+        return found
+
+    def _withdrawn(self) -> Rows:
+        """In which conversations something was inferred is seen at once, and they are few."""
+        inferred = (self.kind == KINDS.index("close")) & (self.events["cause"] == "inferred").fill_null(
+            False
+        ).to_numpy()
+        touched = np.zeros(int(self.talk.max(initial=0)) + 1, dtype=np.bool_)
+        touched[self.talk[inferred]] = True
+        around = np.flatnonzero(touched[self.talk])
+        found: Rows = around[withdrawn(self.events.select(COLUMNS)[around]).to_numpy()]
+        return found
