@@ -23,8 +23,10 @@ NOTE = (
     "Labelled: the share of answers with a label; all arms are scored on the same answers. KL is KL(p_bayes ‖ p) in "
     "nats. A loss of AUC is the factor's in the default world less its own in this one, by seed; an excess, what is "
     "lost beyond the ceiling's loss. length_artefact: weight of sentences that nobody minds in the sibling model, in "
-    "units of all other weights together; the truth is 0 (without_margin: not told of position). votes_read: whether "
-    "turning every vote round changed any revealed label by a bit. docs/simulator.md says what each world is.\n"
+    "units of all other weights together; the truth is 0 (by_margin: in a model that takes the margins of the pairs as "
+    "they are, without_margin: in one that is not told of position). Each is the mean of four worlds per seed, five "
+    "times as large. votes_read: whether turning every vote round changed any revealed label by a bit. "
+    "docs/simulator.md says what each world is.\n"
 )
 
 
@@ -61,7 +63,7 @@ def foreign(folder: Path) -> None:
 
 def simulated(names: list[str], seeds: int, answers: int | None) -> None:
     """Draw and score each preset `seeds` times."""
-    from benchmarks.labels_parts.measuring import FIRST_SEED, of_world
+    from benchmarks.labels_parts.measuring import FIRST_SEED, MORE_WORLDS, of_chains, of_world
     from benchmarks.labels_parts.telling import figures, headlines, table
     from rich.console import Console
     from rich.progress import track
@@ -72,14 +74,19 @@ def simulated(names: list[str], seeds: int, answers: int | None) -> None:
     for seed, name in track(jobs, "worlds", console=Console(stderr=True)):
         found[name].append(of_world(name, seed, answers))
         print(json.dumps({"world": name, **found[name][-1]}), flush=True)
-    told = figures(found)
+    chains = []
+    if "recency" in names:
+        for seed in track(range(MORE_WORLDS * seeds), "chains", console=Console(stderr=True)):
+            chains.append(of_chains(FIRST_SEED + seed, answers))
+            print(json.dumps({"world": "recency, more chains", **chains[-1]}), flush=True)
+    told = figures(found, chains)
     result = {
         "name": "labels",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"platform": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("unspoken", "numpy", "scipy", "polars")},
         "settings": {"seeds": seeds, "answers": answers, "worlds": names},
-        "figures": told | {"worlds": found},
+        "figures": told | {"worlds": found, "chains": chains},
     }
     words = (
         f"# labels\n\nSIMULATED worlds: no person in them exists. {seeds} seeds each; means, and 95 % intervals over "

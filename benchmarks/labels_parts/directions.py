@@ -7,15 +7,19 @@ import numpy as np
 import polars as pl
 from benchmarks.labels_parts.cases import Case, direction, features
 from benchmarks.labels_parts.scores import cosine
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from unspoken.errors import TooLittleData
 from unspoken.pairs.build import build
 from unspoken.pairs.recipe import named
 from unspoken.rewards import head
 from unspoken.rewards.records import Records, records
-from unspoken.signals.siblings import sibling_pairs
+from unspoken.signals.factor.model import Factor
+from unspoken.signals.siblings import sibling_pairs, unchosen
 
 _SHUFFLES = 20
+_RIDGE = 1e-4  # next to none: there are thousands of pairs to seven weights
 
 
 def stated(case: Case) -> dict[str, Any]:
@@ -55,34 +59,45 @@ def regressed(case: Case, found: pl.DataFrame) -> np.ndarray:
     return np.asarray(solution[:-1])
 
 
-def length_artefact(case: Case, found: pl.DataFrame) -> dict[str, float]:
+def length_artefact(case: Case, factor: Factor) -> dict[str, float]:
     """Weight of filler in the sibling model, in units of the attributes' weights together; nobody minds it, so it is 0.
 
-    Beside it what position does to a model that is not told of it (no margin). `place`: the share of the pairs' margin
-    that the head finds right beside the weights.
+    The sibling model is the head: weights, and beside them `place`, the share of the pairs' margin that it finds right.
+    With it what a trainer gets that takes the margins as they are, and one that is not told of position.
     """
-    pairs, _, place = sibling_pairs(case.episodes, found.select("message", "variety"))
+    pairs, _, place = sibling_pairs(case.episodes, factor.posterior(unchosen(case.episodes)))
     x = features(case, pairs["chosen"], ("filler",)) - features(case, pairs["rejected"], ("filler",))
-    margin = pairs["margin"].to_numpy()
-    nothing, count = np.zeros(len(pairs)), len(pairs)
-
-    def weight_of_filler(margin: np.ndarray) -> tuple[float, float]:
-        data = Records(
-            x=x, margin=margin, p=np.ones(count), weight=pairs["weight"].to_numpy(), alone=np.zeros(count, dtype=bool),
-            intercept=np.full(count, -1), unit=np.arange(count), people=tuple((f"{i}",) for i in range(count)),
-        )  # fmt: skip
-        fitted = head.fit(data, ridge=1e-4)
-        attributes = len(case.attributes)
-        return float(fitted.w[attributes] / np.linalg.norm(fitted.w[:attributes])), fitted.place
-
-    artefact, share = weight_of_filler(margin)
+    margin, weight, count = pairs["margin"].to_numpy(), pairs["weight"].to_numpy(), len(pairs)
+    data = Records(
+        x=x, margin=margin, p=np.ones(count), weight=weight, alone=np.zeros(count, dtype=bool),
+        intercept=np.full(count, -1), unit=np.arange(count), people=tuple((f"{i}",) for i in range(count)),
+    )  # fmt: skip
+    fitted = head.fit(data, ridge=_RIDGE)
     return {
-        "length_artefact": artefact,
-        "length_without_margin": weight_of_filler(nothing)[0],
+        "length_artefact": _of_filler(fitted.w),
+        "length_by_margin": _of_filler(_as_it_is(x, margin, weight)),
+        "length_without_margin": _of_filler(_as_it_is(x, np.zeros(count), weight)),
         "kappa": place.kappa,
-        "place": share,
+        "place": fitted.place,
         "sibling_pairs": count,
     }
+
+
+def _as_it_is(x: np.ndarray, margin: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weights of a linear model that takes the margin for true, as trainers do that are given it."""
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = x @ w - margin
+        slope = -(weight * expit(-logits)) @ x
+        ridge = _RIDGE * weight.sum() * w
+        return float(weight @ np.logaddexp(0, -logits) + ridge @ w / 2), slope + ridge
+
+    return np.asarray(minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x)
+
+
+def _of_filler(w: np.ndarray) -> float:
+    """The last weight in units of all others together."""
+    return float(w[-1] / np.linalg.norm(w[:-1]))
 
 
 def placebo(case: Case, found: pl.DataFrame, seed: int) -> dict[str, float]:

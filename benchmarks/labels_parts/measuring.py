@@ -18,7 +18,10 @@ from unspoken.signals.factor.model import fit
 
 ARMS = ("bayes", "factor", "factor, anchored", "two classes, raw", "two classes, tempered", "hand-set")
 FIRST_SEED = 100  # worlds of lower seeds were looked at while the label model was made
-MORE_CHAINS = 0.3  # regenerate_rate of the world in which the sibling model's weights are looked at
+# The world in which the sibling model's weights are looked at: its regenerate_rate, its size in those of the others,
+# and how many are drawn for each seed.
+MORE_CHAINS, MORE_ANSWERS, MORE_WORLDS = 0.3, 5, 4
+CHAINS_ANSWERS = 20_000  # where no size was asked for
 Row = dict[str, Any]
 
 
@@ -30,10 +33,19 @@ def of_world(name: str, seed: int, answers: int | None) -> Row:
         row |= {"votes_read": votes_read(case)} if seed == FIRST_SEED else {}
     if name == "brigade":
         row |= directions.stated(case)
-    if name == "recency":  # the same drift with more chains, so that a weight can be seen at all
-        chains = of_preset(name, seed, answers, regenerate_rate=MORE_CHAINS)
-        row |= directions.length_artefact(chains, fit(chains.episodes).posterior(chains.episodes))
     return row
+
+
+def of_chains(seed: int, answers: int | None) -> Row:
+    """What a sibling model makes of length that drifts with position: `recency` with more chains and more answers.
+
+    Seven of a hundred chains go back to an earlier answer, and they alone tell place from length: with the answers of
+    the other worlds one weight has a standard error of .08.
+    """
+    case = of_preset("recency", seed, MORE_ANSWERS * (answers or CHAINS_ANSWERS), regenerate_rate=MORE_CHAINS)
+    few = case.users["user"].head(len(case.users) // MORE_ANSWERS)  # enough to know the acts by
+    factor = fit(case.episodes.filter(pl.col("user").is_in(few.implode())))
+    return {"seed": seed, **directions.length_artefact(case, factor)}
 
 
 def measure(case: Case, seed: int) -> Row:

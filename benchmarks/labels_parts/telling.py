@@ -31,8 +31,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return found
 
 
-def figures(found: dict[str, list[Row]]) -> dict[str, Any]:
-    """The headline figures, for as many of them as their worlds were run."""
+def figures(found: dict[str, list[Row]], chains: Sequence[Row]) -> dict[str, Any]:
+    """The headline figures, for as many of them as their worlds were run. `chains`: rows of `of_chains`."""
     told: dict[str, Any] = {}
 
     def between(a: str, b: str, *path: str) -> list[float]:
@@ -58,8 +58,6 @@ def figures(found: dict[str, list[Row]]) -> dict[str, Any]:
         lists[f"auc_loss_{world}_excess"] = less(lost, between("default", world, "arms", "bayes", "auc"))
     for name, world, key in (
         ("stated_cosine_brigade", "brigade", "stated_cosine"),
-        ("length_artefact", "recency", "length_artefact"),
-        ("length_without_margin", "recency", "length_without_margin"),
         ("mixed_world_cosine_error", "mixed", "cosine_error"),
         ("bots_tpr", "bots", "bots_tpr"),
         ("bots_fpr", "bots", "bots_fpr"),
@@ -67,6 +65,8 @@ def figures(found: dict[str, list[Row]]) -> dict[str, Any]:
         ("votes_read", "default", "votes_read"),
     ):
         lists[name] = [float(row[key]) for row in found.get(world, ()) if key in row]
+    for name in ("length_artefact", "length_by_margin", "length_without_margin"):
+        lists[name] = [float(row[name]) for row in chains]
     for name, values in lists.items():
         if values:
             whole = spread(values)

@@ -12,12 +12,16 @@ from polars.testing import assert_frame_equal
 
 from unspoken.events import EXPRESSED, STATED, Event
 from unspoken.frames import EPISODES, PAIRS
-from unspoken.pairs import stated
+from unspoken.pairs import revealed, stated
 from unspoken.pairs.build import build
 from unspoken.pairs.built import Built
+from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe, named
 from unspoken.signals import evidence, reading, siblings
 from unspoken.signals.episodes import episodes
+from unspoken.simulate.config import World
+from unspoken.simulate.draws import draw
+from unspoken.simulate.log import log
 
 SECRET = "5e" * 32
 STATED_COLUMNS = {
@@ -182,3 +186,18 @@ def test_keeping_a_sibling_speaks_in_its_pair_and_not_again_alone(world, plain):
     assert not of(other.pairs, "revealed").equals(of(same.pairs, "revealed"))
     told = ["message", "p"]
     assert_frame_equal(of(other.unpaired, "revealed").select(told), of(same.unpaired, "revealed").select(told))
+
+
+def test_the_place_is_fitted_beside_acts_that_do_not_know_which_sibling_was_gone_back_to():
+    """In a world in which many regenerate and go back: enough to be a signal of the label model."""
+    many = World(users=150, regenerate_rate=0.4, sibling_last=0.0)
+    messages, acts, _ = log(draw(many, 3)).frames(SECRET)
+    units = episodes(messages, acts)
+    turned = units.with_columns(pl.col("selected").not_())
+    one, other = (
+        revealed.labels(units, taught, evidence.acts(taught), named("chat"), Funnel()) for taught in (units, turned)
+    )
+    assert not one.labels["p"].equals(other.labels["p"])
+    assert one.unchosen is not None and other.unchosen is not None
+    assert_frame_equal(one.unchosen, other.unchosen, check_exact=True)
+    assert one.unchosen["mean"].is_not_null().sum() > 100

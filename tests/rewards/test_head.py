@@ -142,6 +142,30 @@ def test_what_a_place_is_worth_is_found_beside_the_weights(make_records):
     np.testing.assert_allclose(fitted.w, planted, atol=0.1)
 
 
+def test_what_drifts_with_the_place_gets_no_weight_though_texts_do_not_explain_who_regenerates(make_records):
+    # Half of the worth is not in the features, the disliked are regenerated, and each further answer is longer.
+    random = np.random.default_rng(4)
+    n, kappa, planted = 60000, 2.0, np.array([0.0, 0.6, -0.4])
+    features = random.normal(size=(n, 4, 3))
+    features[:, :, 0] += 0.5 * np.arange(4)
+    worth = features @ planted + 0.7 * random.normal(size=(n, 4))
+    again = random.random((n, 4)) < 1 / (1 + np.exp(1 + 1.4 * worth))
+    last = np.where(again[:, :3].all(1), 3, np.argmin(again, axis=1))
+    place = np.arange(4) == last[:, None]
+    shown = np.arange(4) <= last[:, None]
+    choice = worth + kappa * place + random.gumbel(size=(n, 4))
+    kept = np.where(shown, choice, -np.inf).argmax(1)
+    chain, other = np.nonzero(shown & (np.arange(4) != kept[:, None]))
+    x = features[chain, kept[chain]] - features[chain, other]
+    margin = -kappa * (place[chain, kept[chain]].astype(float) - place[chain, other])
+    pairs = make_records(pairs=len(chain), alone=0, k=3)
+    data = replace(pairs, x=x, margin=margin, p=np.ones(len(chain)), weight=1 / last[chain])
+    fitted = head.fit(data, ridge=1e-4)
+    assert abs(fitted.w[0]) < 0.05
+    assert fitted.place > 1.05
+    assert fitted.w[1:] @ planted[1:] / np.linalg.norm(fitted.w[1:]) / np.linalg.norm(planted) > 0.99
+
+
 def test_a_record_counted_twice_is_a_record_written_twice(make_records):
     data = without_users(make_records(pairs=60, alone=60))
     times = np.random.default_rng(2).integers(0, 4, len(data))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from unspoken.frames import EPISODES
-from unspoken.signals.siblings import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, position, sibling_pairs
+from unspoken.signals.siblings import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, position, sibling_pairs, unchosen
 
 
 def chain(prompt: str, *kept: bool | None, unseen: tuple[int, ...] = ()) -> list[dict[str, Any]]:
@@ -32,6 +32,8 @@ def chain(prompt: str, *kept: bool | None, unseen: tuple[int, ...] = ()) -> list
 def pairs_of(*chains: list[dict[str, Any]], variety: dict[str, float] | None = None):
     columns = ("message", "prompt", "siblings", "last_generated", "kept", "exposed", "evidence")
     known = pl.DataFrame(list(variety.items()), schema=["message", "variety"], orient="row") if variety else None
+    if known is not None:
+        known = known.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("mean", "sd"))
     rows = [row for rows in chains for row in rows]
     return sibling_pairs(pl.DataFrame(rows, schema={name: EPISODES[name] for name in columns}), known)
 
@@ -72,8 +74,21 @@ def test_what_was_regenerated_for_variety_weighs_less():
     assert dict(found.group_by("prompt").agg(pl.col("weight").sum()).iter_rows()) == pytest.approx({"p": 0.6, "q": 1})
 
 
+Lists = list[list[float | None]]
+
+
 def chains(k: list[int], kept_last: list[bool], variety: list[float] | None = None) -> pl.DataFrame:
-    return pl.DataFrame({"k": k, "kept_last": kept_last, "variety": variety or [0.0] * len(k)})
+    """Chains of which no act says what any answer was worth."""
+    nothing: Lists = [[None] * n for n in k]
+    return known(kept_last, nothing, nothing, variety or [0.0] * len(k))
+
+
+def known(kept_last: list[bool], mean: Lists, sd: Lists, variety: list[float]) -> pl.DataFrame:
+    worths = pl.List(pl.Float64)
+    return pl.DataFrame(
+        {"kept_last": kept_last, "mean": mean, "sd": sd, "variety": variety},
+        {"kept_last": pl.Boolean, "mean": worths, "sd": worths, "variety": pl.Float64},
+    )
 
 
 def test_few_back_navigations_leave_the_place_at_its_prior():
@@ -96,16 +111,74 @@ def test_a_planted_place_is_found_again_whatever_the_answers_are_worth(planted):
     assert found.kappa == pytest.approx(planted, abs=0.12)
 
 
-def test_the_places_of_those_who_look_for_variety_are_told_apart():
+def test_chains_for_varietys_sake_say_nothing_of_the_place():
     random = np.random.default_rng(12)
-    k, variety = random.integers(2, 4, 12000), np.where(random.random(12000) < 0.4, 0.9, 0.1)
-    sought = random.random(12000) < variety
+    k, sought = random.integers(2, 4, 12000), random.random(12000) < 0.4
     last = [
-        choose(random, random.normal(size=n) * (not of_variety), 0.5 if of_variety else 2.5) == n - 1
+        choose(random, random.normal(size=n) * (not of_variety), -1.0 if of_variety else 2.5) == n - 1
         for n, of_variety in zip(k, sought, strict=True)
     ]
-    found = position(chains(k.tolist(), last, variety.tolist()))
-    assert [found.kappa, found.kappa_variety] == pytest.approx([2.5, 0.5], abs=0.2)
+    assert position(chains(k.tolist(), last, sought.astype(float).tolist())).kappa == pytest.approx(2.5, abs=0.15)
+    assert position(chains(k.tolist(), last)).kappa < 1.5
+
+
+GRID = np.linspace(-5, 5, 201)
+
+
+def chain_of_the_disliked(
+    random: np.random.Generator, slope: float, kappa: float
+) -> tuple[bool, list[float], list[float]]:
+    """Whether the last was kept, and mean and sd of each answer's worth given its acts, the kept one's first.
+
+    Worths are N(0, 1); who dislikes an answer more often wants another one, four at most; and one more act, worth +
+    N(0, 1), is seen of each.
+    """
+    worths: list[float] = []
+    while len(worths) < 4:
+        worths.append(float(random.normal()))
+        if random.random() > 1 / (1 + np.exp(0.8 + 1.4 * worths[-1])):
+            break
+    kept, last = choose(random, slope * np.array(worths), kappa), len(worths) - 1
+    mean, sd = [], []
+    for n, worth in enumerate(worths):
+        chance = np.exp(-(GRID**2) / 2 - (worth + random.normal() - GRID) ** 2 / 2)
+        if n < 3:  # nobody is asked after the fourth
+            again = 1 / (1 + np.exp(0.8 + 1.4 * GRID))
+            chance = chance * (again if n < last else 1 - again)
+        chance = chance / chance.sum()
+        mean.append(float(chance @ GRID))
+        sd.append(float(np.sqrt(chance @ GRID**2 - mean[-1] ** 2)))
+    order = [kept, *sorted(set(range(len(worths))) - {kept}, reverse=True)]
+    return kept == last, [mean[n] for n in order], [sd[n] for n in order]
+
+
+def test_to_have_disliked_what_came_before_is_not_taken_for_the_place():
+    random = np.random.default_rng(14)
+    drawn = [chain_of_the_disliked(random, slope=1.2, kappa=2.0) for _ in range(24000)]
+    last, mean, sd = zip(*(chain for chain in drawn if len(chain[1]) > 1), strict=True)
+    found = position(known(list(last), list(mean), list(sd), [0.0] * len(last)))
+    assert found.kappa == pytest.approx(2.0, abs=0.12)
+    assert found.slope == pytest.approx(1.2, abs=0.2)
+    by_nobody = position(chains([len(each) for each in mean], list(last)))
+    assert by_nobody.kappa > 2.6
+
+
+def test_the_order_of_episodes_does_not_change_the_place():
+    random = np.random.default_rng(15)
+    kept = [choose(random, random.normal(size=3), 1.0) for _ in range(400)]
+    rows = [chain(f"p{number:03}-", *(n == of for n in range(3))) for number, of in enumerate(kept)]
+    known = {row["message"]: float(random.random()) for each in rows for row in each}
+    found, _, place = pairs_of(*rows, variety=known)
+    again, _, other = pairs_of(*(each[::-1] for each in reversed(rows)), variety=known)
+    assert_frame_equal(found, again, check_exact=True)
+    assert (place, place.at_prior) == (other, False)
+
+
+def test_which_sibling_was_gone_back_to_is_the_choice_itself_and_not_known_before_it():
+    rows = {"message": ["a", "b", "c"], "siblings": [2, 2, 1], "selected": [True, False, False]}
+    assert unchosen(pl.DataFrame(rows)).to_dict(as_series=False) == {
+        "message": ["a", "b"], "siblings": [2, 2], "selected": [None, None],
+    }  # fmt: skip
 
 
 def test_what_drifts_with_the_place_is_not_taken_for_liked():
@@ -136,7 +209,7 @@ def test_what_drifts_with_the_place_is_not_taken_for_liked():
 
 
 def test_no_chains_leave_the_place_at_its_prior():
-    assert position(chains([], []).cast({"kept_last": pl.Boolean})).kappa == PRIOR_MEAN
+    assert position(chains([], [])).kappa == PRIOR_MEAN
 
 
 def test_where_nobody_saw_the_last_one_the_chain_says_nothing_of_the_place():

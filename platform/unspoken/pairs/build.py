@@ -67,7 +67,7 @@ def build(
     wrote, replies = expressed.labels(taught, events, text_of, encode, funnel) if text_of else (None, empty(REPLIES))
     labels = _labels(stated=said, revealed=did.labels, expressed=wrote)
     say(0.8, "pairs")
-    chains, place = revealed.chain_pairs(taught, did.variety, funnel)
+    chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
     found = _pairs(
         revealed=chains,
         stated=pl.concat(

@@ -18,10 +18,13 @@ UNKNOWN = "what was done is not known: its events were lost or never recorded"
 
 @dataclass(frozen=True)
 class Revealed:
-    """`labels`: message, user, rule, p, evidence, and mean, sd, moved where a model was fitted, as is `variety`."""
+    """`labels`: message, user, rule, p, evidence, and mean, sd, moved where a model was fitted.
+
+    `unchosen`: what the model says of siblings without knowing which was gone back to (message, mean, sd, variety).
+    """
 
     labels: pl.DataFrame
-    variety: pl.DataFrame | None = None
+    unchosen: pl.DataFrame | None = None
     label_model: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -47,17 +50,17 @@ def labels(units: pl.DataFrame, taught: pl.DataFrame, acts: pl.DataFrame, recipe
     kept = funnel.keep(step, found.join(seen, on="message", maintain_order="left"), rules)
     return Revealed(
         kept.select("message", "user", pl.lit(factor.rule).alias("rule"), "p", "mean", "sd", "moved", "evidence"),
-        found.select("message", "variety").drop_nulls("variety"),
+        factor.posterior(siblings.unchosen(taught)).select("message", "mean", "sd", "variety"),
         factor.as_dict(),
         [*factor.notes],
     )
 
 
 def chain_pairs(
-    units: pl.DataFrame, variety: pl.DataFrame | None, funnel: Funnel
+    units: pl.DataFrame, known: pl.DataFrame | None, funnel: Funnel
 ) -> tuple[pl.DataFrame, siblings.Position]:
     """Kept ≻ each other viewed sibling (see signals/siblings.py), with rule, and κ."""
-    kept, dropped, place = siblings.sibling_pairs(units, variety)
+    kept, dropped, place = siblings.sibling_pairs(units, known)
     chained = int((units["siblings"] > 1).sum())
     funnel.step("revealed: answers with siblings", chained, chained - sum(count for _, count in dropped), dropped)
     return kept.with_columns(pl.lit(siblings.RULE).alias("rule")), place

@@ -4,8 +4,9 @@ Minimises, over w, the intercepts b and the place s, with n = Σ weight and x a 
     Σ weight·BCE(σ(x·w − s·margin + alone·(b₀ + b_user)), p) + ½·ridge·n·|w|² + ½·Σ_user b_user²/σ_b² + ½·κ²·(s − 1)²
 (objective of science §6 with linear r). Newton with the users' intercepts eliminated by their Schur complement.
 
-A margin is what an answer's place is worth, κ logits, as far as that can be told without the texts: whoever regenerates
-disliked the first answer, which looks like a liking for the last. So κ is fitted beside the weights, s·κ ~ N(κ, 1).
+A margin is what an answer's place is worth, κ logits, beside the answers' worth. A model of texts knows a part of that
+worth alone; whoever regenerated disliked the rest of the first answer too, which looks like a liking for the place of
+the last. So κ is fitted anew beside the weights, s·κ ~ N(κ, 1): what drifts with the place does not get the difference.
 """
 
 from dataclasses import dataclass

@@ -1,93 +1,124 @@
 """Which sibling was kept, as preference pairs whose margin carries the position (science: §5).
 
-Per chain of k viewed siblings P(keep j) = P_V·softmax(κ_V·last) + (1 − P_V)·softmax(r + κ·last), last = last generated,
-which is what is displayed by default. So kept ≻ each other viewed sibling, hard, with margin −κ·(last_kept −
-last_other) and weight (1 − P_V)/(k − 1).
+Per chain of k viewed siblings P(keep j) = softmax(b·u + κ·last), u an answer's worth and last = last generated, which
+is what is displayed by default. So kept ≻ each other viewed sibling, hard, with margin −κ·(last_kept − last_other) and
+weight (1 − P_V)/(k − 1), P_V the chance that the chain is there for variety's sake.
 
-κ and κ_V ~ N(2, 1), one each for all chains. No text is read here, so r is not known; it is drawn, N(0, 1), and
-integrated over. With r = 0 in its place κ comes out a quarter too small (1.57 for 2.00 at 20,000 chains), and what is
-missing goes to whatever drifts with position: a feature whose weight is .11 is found at .17, and at .11 as it is here.
+κ is that of the loss it goes into: what being last is worth, in logits, beside the answers' worth, in chains of weight
+1 − P_V. Whoever regenerates disliked the first answer, and that is no matter of place: so u is not N(0, 1) but what the
+acts say of it, N(mean, sd²), integrated over. Going back to an answer is left out of these acts (`unchosen`): it is
+the choice itself. κ ~ N(2, 1) and b ~ N(1, .5²), one each for all chains; where no act tells of any worth, b is 1.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from scipy.optimize import minimize
 
 RULE = "siblings/1"
 PRIOR_MEAN, PRIOR_SD = 2.0, 1.0
+SLOPE_MEAN, SLOPE_SD = 1.0, 0.5
 ENOUGH_BACK_NAVIGATED = 50
-# κ in hundredths: a finer answer would be noise, and a sum's last bits cannot change this one.
-_GRID = np.round(np.arange(-3.0, 9.005, 0.01), 2)
-_DRAWS, _ROUNDS = 2000, 100
-_MOST = 16  # siblings told apart: a chain of more says as much of κ as one of so many
+_BOUNDS = ((-3.0, 9.0), (0.0, 5.0))
+_LONGEST = 16  # siblings: longer chains are pairs, and say nothing of κ
+_CHAINS = 10_000  # κ is known to a twentieth by then
+_NUMBERS = 2**20  # drawn in all; few chains are integrated over more finely
+_DRAWS = (64, 4096)
+_KNOWN = ("mean", "sd", "variety")
 
 
 @dataclass(frozen=True)
 class Position:
-    """κ in logits, and from how many chains; κ_V that of variety. `at_prior`: too few back-navigations to move them."""
+    """κ in logits, b in logits per sd of worth, and from how many chains. `at_prior`: too few went back to move κ."""
 
     kappa: float
-    kappa_variety: float
+    slope: float
     chains: int
     back_navigated: int
     at_prior: bool
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """Chains of one length: worth (draws, chains, k), the kept one's first; weight (chains,); place of the last."""
+
+    worth: np.ndarray
+    weight: np.ndarray
+    last: np.ndarray
+
+
+def unchosen(episodes: pl.DataFrame) -> pl.DataFrame:
+    """The answers with siblings as they are before one of them is chosen: nobody knows which was gone back to."""
+    return episodes.filter(pl.col("siblings") > 1).with_columns(pl.lit(None, pl.Boolean).alias("selected"))
+
+
 def position(chains: pl.DataFrame) -> Position:
-    """κ and κ_V from chains (columns k, kept_last, variety: P_V); at their prior below 50 back-navigated chains."""
+    """κ and b from chains, one row each; at their prior below 50 back-navigated chains.
+
+    kept_last, variety (P_V), mean and sd: lists of what is known of the worths (null: nothing), the kept answer's
+    first, and the last one's second where it is another.
+    """
     back = int((~chains["kept_last"]).sum()) if len(chains) else 0
     if back < ENOUGH_BACK_NAVIGATED:
-        return Position(PRIOR_MEAN, PRIOR_MEAN, len(chains), back, at_prior=True)
-    k = chains["k"].cast(pl.Int64).clip(upper_bound=_MOST).to_numpy()
-    last = chains["kept_last"].to_numpy()
-    variety = chains["variety"].to_numpy()
-    size, which = np.unique(k, return_inverse=True)
-    by_worth = np.stack([_last_by_worth(int(n)) for n in size])
-    by_place = 1 / (1 + (size[:, None] - 1) * np.exp(-_GRID))
-    prior = -0.5 * ((_GRID - PRIOR_MEAN) / PRIOR_SD) ** 2
-    at = at_variety = int(np.searchsorted(_GRID, PRIOR_MEAN))
-    for _ in range(_ROUNDS):  # EM over whether a chain was kept for variety
-        of_place, of_worth = by_place[which, at_variety], by_worth[which, at]
-        of_place = variety * np.where(last, of_place, 1 - of_place)
-        of_worth = (1 - variety) * np.where(last, of_worth, 1 - of_worth)
-        share = of_place / (of_place + of_worth)
-        found = (_best(1 - share, which, last, by_worth, prior), _best(share, which, last, by_place, prior))
-        if found == (at, at_variety):
-            break
-        at, at_variety = found
-    return Position(float(_GRID[at]), float(_GRID[at_variety]), len(chains), back, at_prior=False)
+        return Position(PRIOR_MEAN, SLOPE_MEAN, len(chains), back, at_prior=True)
+    told = chains["mean"].explode(empty_as_null=False).is_not_null().any()
+    used = chains.gather_every(-(-len(chains) // _CHAINS)).with_columns(pl.col("mean").list.len().alias("k"))
+    alike = [_alike(rows) for (k,), rows in sorted(used.group_by("k", maintain_order=True)) if k <= _LONGEST]
+    bounds = _BOUNDS if told else (_BOUNDS[0], (SLOPE_MEAN, SLOPE_MEAN))
+    found = minimize(_loss, (PRIOR_MEAN, SLOPE_MEAN), args=(alike,), jac=True, bounds=bounds, method="L-BFGS-B").x
+    # In hundredths: a finer answer would be noise, and a sum's last bits cannot change this one.
+    return Position(round(float(found[0]), 2), round(float(found[1]), 2), len(chains), back, at_prior=False)
 
 
-def _last_by_worth(k: int) -> np.ndarray:
-    """P(the last of k is kept) at every κ of the grid, the worths r ~ N(0, 1) integrated over."""
-    worth = np.random.default_rng(k).standard_normal((_DRAWS, k))
-    others = np.log(np.exp(worth[:, 1:]).sum(1)) - worth[:, 0]
-    kept: np.ndarray = (1 / (1 + np.exp(others - _GRID[:, None]))).mean(1)
-    return kept
+def _alike(chains: pl.DataFrame) -> _Alike:
+    """Chains of one length; those of which the same is known are integrated over once."""
+    k = int(chains["k"][0])
+    mean = np.array(chains["mean"].to_list(), dtype=float).reshape(-1, k)  # null is nan
+    sd = np.array(chains["sd"].to_list(), dtype=float).reshape(-1, k)
+    unknown = np.isnan(mean) | np.isnan(sd)
+    known = np.column_stack([~chains["kept_last"].to_numpy(), np.where(unknown, 0, mean), np.where(unknown, 1, sd)])
+    rows, which = np.unique(known, axis=0, return_inverse=True)
+    draws = int(np.clip(_NUMBERS // (rows.shape[0] * k), *_DRAWS)) // 2
+    half = np.random.default_rng(k).standard_normal((draws, len(rows), k))
+    apart = np.concatenate([half, -half]) * rows[:, 1 + k :]
+    weight = np.bincount(which.reshape(-1), 1 - chains["variety"].to_numpy(), len(rows))
+    return _Alike(rows[:, 1 : 1 + k] + apart, weight, rows[:, 0].astype(int))
 
 
-def _best(weight: np.ndarray, which: np.ndarray, last: np.ndarray, kept: np.ndarray, prior: np.ndarray) -> int:
-    """Index of the κ with the highest posterior; `kept` (sizes, grid) is P(the last one is kept)."""
-    count = len(kept)
-    for_last = np.bincount(which, weight * last, count)
-    for_other = np.bincount(which, weight * ~last, count)
-    return int(np.argmax(prior + for_last @ np.log(kept) + for_other @ np.log1p(-kept)))
+def _loss(at: np.ndarray, alike: list[_Alike]) -> tuple[float, np.ndarray]:
+    """−log posterior of (κ, b) but for a constant, and its gradient."""
+    away = (at - [PRIOR_MEAN, SLOPE_MEAN]) / [PRIOR_SD, SLOPE_SD]
+    loss, gradient = float(away @ away) / 2, away / [PRIOR_SD, SLOPE_SD]
+    for chains in alike:
+        each = np.arange(len(chains.last))
+        logits = at[1] * chains.worth
+        logits[:, each, chains.last] += at[0]
+        chance = np.exp(logits - logits.max(2, keepdims=True))
+        chance /= chance.sum(2, keepdims=True)
+        kept = chance[:, :, 0]
+        by_kappa = kept * ((chains.last == 0) - chance[:, each, chains.last])
+        by_slope = kept * (chains.worth[:, :, 0] - (chance * chains.worth).sum(2))
+        likely = kept.mean(0)
+        loss -= float(chains.weight @ np.log(likely))
+        gradient = gradient - [chains.weight @ (by.mean(0) / likely) for by in (by_kappa, by_slope)]
+    return loss, gradient
 
 
 def sibling_pairs(
-    episodes: pl.DataFrame, variety: pl.DataFrame | None = None
+    episodes: pl.DataFrame, known: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, list[tuple[str, int]], Position]:
     """(prompt, chosen, rejected, margin, weight, evidence), the siblings left out by reason, and κ.
 
-    `variety`: message, variety (0 … 1): P(it was regenerated for the sake of another answer), nothing for none. A
-    chain's P_V is the mean over its regenerated answers of which it is known.
+    `known`: message, mean and sd of the worth, variety (0 … 1, the chance that it was regenerated for the sake of
+    another answer) by the acts in `unchosen`; nothing for none. A chain's P_V is the mean over its regenerated answers
+    of which it is known.
     """
     siblings = episodes.filter(pl.col("siblings") > 1)
-    if variety is None:
-        siblings = siblings.with_columns(pl.lit(None, pl.Float64).alias("variety"))
+    if known is None:
+        siblings = siblings.with_columns(pl.lit(None, pl.Float64).alias(name) for name in _KNOWN)
     else:
-        siblings = siblings.join(variety.select("message", "variety"), on="message", how="left", maintain_order="left")
+        siblings = siblings.join(known.select("message", *_KNOWN), on="message", how="left", maintain_order="left")
     open_ended = siblings.filter(pl.col("kept").is_null())
     chained = siblings.filter(pl.col("kept").is_not_null())
     unseen = chained.filter(~pl.col("exposed"))
@@ -100,14 +131,18 @@ def sibling_pairs(
     lone = viewed.filter((pl.col("k") < 2) | (pl.col("keeps") != 1))
     viewed = viewed.filter((pl.col("k") >= 2) & (pl.col("keeps") == 1))
     kept = viewed.filter("kept").select(
-        "prompt", "k", "last_seen", "variety", chosen="message", chosen_last="last_generated",
+        "prompt", "k", "variety", chosen="message", chosen_last="last_generated",
         chosen_evidence="evidence",
     )  # fmt: skip
     others = viewed.filter(~pl.col("kept")).select(
         "prompt", rejected="message", rejected_last="last_generated", rejected_evidence="evidence"
     )
     # Where nobody saw the last one, its place moved nobody: the chain says nothing of κ.
-    found = position(kept.filter("last_seen").sort("prompt").select("k", "variety", kept_last="chosen_last"))
+    order = (pl.col("prompt"), ~pl.col("kept"), ~pl.col("last_generated"), pl.col("message"))
+    chains = viewed.filter("last_seen").sort(*order).group_by("prompt", maintain_order=True)
+    found = position(
+        chains.agg(pl.col("last_generated").first().alias("kept_last"), pl.col("variety").first(), "mean", "sd")
+    )
     pairs = kept.join(others, on="prompt").select(
         "prompt",
         "chosen",
