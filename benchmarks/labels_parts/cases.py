@@ -135,4 +135,4 @@ def features(case: Case, messages: pl.Series, extra: tuple[str, ...] = ()) -> np
     x = table.select(names).to_numpy().astype(float)
     mean, sd = np.nanmean(x, 0), np.maximum(np.nanstd(x, 0), 1e-9)
     found = pl.DataFrame({"message": messages}).join(table, on="message", how="left", maintain_order="left")
-    return np.nan_to_num((found.select(names).to_numpy().astype(float) - mean) / sd)
+    return np.asarray(np.nan_to_num((found.select(names).to_numpy().astype(float) - mean) / sd))
