@@ -35,6 +35,7 @@ def simulate(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A world by its name; --list says which there are.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same world.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a world that --out holds already.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Say which presets there are, and write nothing.")] = False,
     style: ProgressOption = Style.auto,
 ) -> None:
@@ -57,7 +58,7 @@ def simulate(
         raise BadInput('Name either a --world or a --preset; a world.toml may say preset = "..." itself.')
     chosen = read(world) if world else presets.preset(preset) if preset else World()
     with progress(style, "simulating") as show:
-        make(chosen, seed, out, show)
+        make(chosen, seed, out, show, force)
     typer.echo(f"{out}: SIMULATED. world.toml, events.jsonl.gz, truth/. Next: unspoken pairs {out} --out dataset")
 
 
