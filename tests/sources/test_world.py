@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from unspoken.cli import source
 from unspoken.errors import BadInput
 from unspoken.sources import world
 
@@ -133,3 +134,34 @@ def test_a_world_toml_that_is_none_is_named(folder, content):
     (folder / "world.toml").write_bytes(content)
     with pytest.raises(BadInput, match=r"world\.toml is not TOML"):
         world.about(folder)
+
+
+def told(folder, toml, sealed=True):
+    if sealed:
+        (folder / "truth").mkdir(exist_ok=True)
+    (folder / "world.toml").write_text(toml, encoding="utf-8")
+    return source.world(folder).about
+
+
+def test_people_of_whom_the_truth_is_written_down_are_simulated(folder):
+    assert not source.world(folder).simulated
+    (folder / "truth").mkdir()
+    about = source.world(folder).about
+    assert about["simulated"]
+    assert about["facts"] == ["SIMULATED: no person in this world exists. Another program made it."]
+    assert "truth" not in about
+
+
+def test_another_programs_world_toml_is_understood_where_it_speaks_of_the_same(folder):
+    assert told(folder, 'seed = 3\nadversaries = []\n"ρ" = 0.4')["truth"] == {"rho": 0.4}
+    assert told(folder, "rho = -1")["truth"] == {"rho": -1}
+    assert "truth" not in told(folder, 'rho = "high"\nworld = 7')
+    assert told(folder, 'facts = ["From a clinic."]')["facts"] == ["From a clinic."]
+    assert not told(folder, "simulated = false")["simulated"]
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are(folder):
+    with pytest.raises(
+        BadInput, match=r"the recipe 'ours'; there are chat, .*Name one of them there, or take that line"
+    ):
+        told(folder, 'recipe = "ours"')
