@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("--worlds", default=",".join(PRESETS), help="presets, with commas between them")
     parser.add_argument("--seeds", type=int, default=3, help="drawings of each world")
     parser.add_argument("--answers", type=int, default=None, help="about how many per world; the preset's own without")
-    parser.add_argument("--world", type=Path, help="a world folder that any program wrote, in place of the presets")
+    parser.add_argument(
+        "--world", type=Path, nargs="+", help="world folders that any program wrote, in place of the presets"
+    )
     chosen = parser.parse_args()
     if chosen.world:
         foreign(chosen.world)
@@ -48,17 +50,26 @@ def main() -> None:
         simulated(chosen.worlds.split(","), chosen.seeds, chosen.answers)
 
 
-def foreign(folder: Path) -> None:
-    """Score one world that is there already."""
+def foreign(folders: list[Path]) -> None:
+    """Score worlds that are there already; what cannot be read ends it with one sentence and status 2."""
     from benchmarks.labels_parts import directions
     from benchmarks.labels_parts.cases import of_folder
     from benchmarks.labels_parts.measuring import measure
-    from benchmarks.labels_parts.telling import table
+    from benchmarks.labels_parts.telling import finite, table
 
-    case = of_folder(folder)
-    row = measure(case, 0) | directions.stated(case)
-    print(json.dumps({"world": case.name, **row}, indent=1))
-    print(table({case.name: [row]}))
+    from unspoken.errors import UnspokenError
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for folder in folders:
+        try:
+            case = of_folder(folder)
+        except UnspokenError as error:
+            print(f"error: {error.detail}", file=sys.stderr)
+            raise SystemExit(2) from None
+        row = finite(measure(case, 0) | directions.stated(case) | {"notes": case.notes})
+        print(json.dumps({"world": case.name, **row}, indent=1, ensure_ascii=False))
+        found.setdefault(case.name, []).append(row)
+    print(table(found))
 
 
 def simulated(names: list[str], seeds: int, answers: int | None) -> None:

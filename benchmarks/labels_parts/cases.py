@@ -10,27 +10,26 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from benchmarks.labels_parts.truth import read
 
+from unspoken.cli.source import FILE_SECRET, recorded
+from unspoken.cli.source import world as source_of
 from unspoken.errors import BadInput
-from unspoken.events import hash_user, parse
+from unspoken.events import hash_user
 from unspoken.signals.episodes import episodes
-from unspoken.signals.reading import frames
 from unspoken.simulate.config import World
 from unspoken.simulate.draws import draw
 from unspoken.simulate.log import log
 from unspoken.simulate.presets import preset
 from unspoken.simulate.texts import ATTRIBUTES
 from unspoken.simulate.world import truth
-from unspoken.sources import world as worlds
-
-SECRET = "00"
-_NOT_ATTRIBUTES = ("message", "user", "u_stated", "u_revealed", "policy", "topic", "anchor", "filler")
 
 
 @dataclass(frozen=True)
 class Case:
     """messages, events, episodes as the platform makes them. answers: message, better (u_revealed > the user's par),
-    p_bayes (null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where known.
+    p_bayes (each null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where known.
+    notes: what of a folder could not be used, and why.
     """
 
     name: str
@@ -40,6 +39,7 @@ class Case:
     answers: pl.DataFrame
     users: pl.DataFrame
     attributes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def sized(world: World, answers: int | None) -> World:
@@ -53,22 +53,46 @@ def sized(world: World, answers: int | None) -> World:
 def of_preset(name: str, seed: int, answers: int | None, **changes: Any) -> Case:
     """A preset drawn with that seed; `changes` are settings of the world."""
     made = log(draw(replace(sized(preset(name), answers), **changes), seed))
-    messages, events, _ = made.frames(SECRET)
+    messages, events, _ = made.frames(FILE_SECRET)
     told = truth(made)
     return _case(name, messages, events, told["answers"], told["labels"], told["users"], ATTRIBUTES)
 
 
 def of_folder(folder: Path) -> Case:
     """A world folder; BadInput without truth. A user's par is 0 unless truth/users.parquet has a column par."""
-    files = {name: folder / "truth" / f"{name}.parquet" for name in ("answers", "labels", "users")}
-    if not files["answers"].is_file():
-        raise BadInput(f"{folder} has no truth/answers.parquet (message, user, u_revealed); docs/events.md says more.")
-    messages, events, _ = frames((parse(event) for event in worlds.events(folder)), SECRET)
-    answers = pl.read_parquet(files["answers"])
-    labels = pl.read_parquet(files["labels"]) if files["labels"].is_file() else None
-    users = pl.read_parquet(files["users"]) if files["users"].is_file() else answers.select("user").unique("user")
-    numbers = [name for name, dtype in answers.schema.items() if dtype.is_numeric() and name not in _NOT_ATTRIBUTES]
-    return _case(folder.name, messages, events, answers, labels, users, tuple(numbers))
+    sealed = read(folder)
+    found = recorded(source_of(folder))
+    case = _case(
+        folder.resolve().name,
+        found.messages,
+        found.events,
+        sealed.answers,
+        sealed.labels,
+        sealed.users,
+        sealed.attributes,
+    )
+    known = case.episodes["message"].is_in(case.answers["message"].implode())
+    if not known.any():
+        raise BadInput(_nothing_common(folder, case))
+    notes = [*sealed.notes]
+    for step in found.before:
+        notes += [f"{drop['count']:,} events are left out: {drop['reason']}." for drop in step["dropped"]]
+    if missing := int((~known).sum()):
+        notes.append(f"{missing:,} answers of the events have no row in truth/answers.parquet: not scored.")
+    if more := len(case.answers) - int(known.sum()):
+        notes.append(f"{more:,} messages of truth/answers.parquet are no answers of the events: passed over.")
+    return replace(case, notes=tuple(notes))
+
+
+def _nothing_common(folder: Path, case: Case) -> str:
+    there, named = case.episodes["message"], case.answers["message"]
+    examples = " and ".join(
+        f"{whose} has {column[0]!r}" for whose, column in (("the first", there), ("the second", named)) if len(column)
+    )
+    return (
+        f"Nothing of {folder} can be scored: its events hold {len(there):,} answers that may be learned from, its "
+        f"truth/answers.parquet names {len(named):,}, and no id is in both{f' ({examples})' if examples else ''}."
+    )
 
 
 def _case(
@@ -88,27 +112,27 @@ def _case(
         answers = answers.join(labels.select("message", "p_bayes"), on="message", how="left", maintain_order="left")
     else:
         answers = answers.with_columns(p_bayes=pl.lit(None, dtype=pl.Float64))
-    hashed = users.with_columns(pl.Series("user", [hash_user(SECRET, user) for user in users["user"].to_list()]))
+    hashed = users.with_columns(pl.Series("user", [hash_user(FILE_SECRET, user) for user in users["user"].to_list()]))
     return Case(name, messages, events, episodes(messages, events), answers, hashed, attributes)
 
 
 def direction(case: Case, column: str) -> np.ndarray | None:
     """The mean of the users' weights (those who are no bots and no brigade), None where they are not known."""
-    if column not in case.users.columns:
+    if column not in case.users.columns or not case.attributes:
         return None
     users = case.users
     for mark in ("bot", "brigade"):
         if mark in users.columns:
-            users = users.filter(~pl.col(mark))
-    weights = np.array(users[column].to_list(), dtype=float)
-    return np.asarray(weights.mean(0)) if weights.ndim == 2 and weights.shape[1] == len(case.attributes) else None
+            users = users.filter(~pl.col(mark).fill_null(False))
+    known = users[column].drop_nulls()
+    return np.asarray(np.array(known.to_list(), dtype=float).mean(0)) if len(known) else None
 
 
 def features(case: Case, messages: pl.Series, extra: tuple[str, ...] = ()) -> np.ndarray:
-    """Standardised attributes of these answers, (answers, attributes)."""
+    """Standardised attributes of these answers, (answers, attributes); 0, the mean, where one is not known."""
     names = [*case.attributes, *extra]
     table = case.answers.select("message", *names)
     x = table.select(names).to_numpy().astype(float)
-    mean, sd = x.mean(0), np.maximum(x.std(0), 1e-9)
+    mean, sd = np.nanmean(x, 0), np.maximum(np.nanstd(x, 0), 1e-9)
     found = pl.DataFrame({"message": messages}).join(table, on="message", how="left", maintain_order="left")
-    return np.asarray((found.select(names).to_numpy().astype(float) - mean) / sd)
+    return np.asarray(np.nan_to_num((found.select(names).to_numpy().astype(float) - mean) / sd))

@@ -52,7 +52,7 @@ def measure(case: Case, seed: int) -> Row:
     """Everything one world says: scores per arm, coverage, directions, bots."""
     started = perf_counter()
     flagged = bots(case.episodes)
-    judged = case.episodes.filter(~pl.col("user").is_in(flagged["user"].implode()))
+    judged = case.episodes.join(flagged, on="user", how="anti", maintain_order="left")
     fitted = fit(judged)
     anchored = fitted.posterior(judged)
     plain = replace(fitted, anchors=Anchors()).posterior(judged)
@@ -64,7 +64,12 @@ def measure(case: Case, seed: int) -> Row:
         "two classes, tempered": peers.tempered(raw, judged),
         "hand-set": peers.hand_set(judged),
     }
-    row: Row = {"seed": seed, **_scored(case, judged, found), **_bots(case, flagged["user"].to_list())}
+    row: Row = {
+        "seed": seed,
+        "rule": fitted.rule,
+        **_scored(case, judged, found),
+        **_bots(case, flagged["user"].to_list()),
+    }
     row |= directions.revealed(case, plain) if fitted.design else {}
     if case.name == "default" and fitted.design:
         row |= directions.placebo(case, plain, seed)
@@ -73,26 +78,29 @@ def measure(case: Case, seed: int) -> Row:
 
 def _scored(case: Case, judged: pl.DataFrame, found: dict[str, pl.DataFrame]) -> Row:
     """All arms on the same answers: those that the factor labels, of people, not spoiled on purpose."""
-    people = case.users
-    if "bot" in people.columns:
-        people = people.filter(~pl.col("bot"))
-    table = judged.filter(pl.col("anchor").is_null()).select("message", "user").join(people.select("user"), on="user")
-    table = table.select("message").join(case.answers.select("message", "better", "p_bayes"), on="message")
+    table = judged.filter(pl.col("anchor").is_null()).select("message", "user")
+    if "bot" in case.users.columns:
+        table = table.join(case.users.filter(pl.col("bot")), on="user", how="anti", maintain_order="left")
+    truth = case.answers.filter(pl.col("better").is_not_null()).select("message", "better", "p_bayes")
+    table = table.select("message").join(truth, on="message", maintain_order="left")
     asked = len(table)
     for name, frame in found.items():
         table = table.join(frame.select("message", pl.col("p").alias(name)), on="message", how="left")
     table = table.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in found))
     arms = {name: scores(table[name].to_numpy(), table) for name in found}
-    if table["p_bayes"].null_count() == 0:
-        arms["bayes"] = scores(table["p_bayes"].to_numpy(), table)
-    return {"answers": asked, "coverage": len(table) / max(asked, 1), "arms": arms}
+    row = {"answers": asked, "coverage": len(table) / max(asked, 1), "arms": arms}
+    known = table.filter(pl.col("p_bayes").is_not_null())
+    if len(known):
+        arms["bayes"] = scores(known["p_bayes"].to_numpy(), known)
+    return row | ({"bayes_known": len(known) / len(table)} if 0 < len(known) < len(table) else {})
 
 
 def _bots(case: Case, flagged: Sequence[str]) -> Row:
     if "bot" not in case.users.columns:
         return {}
-    bot, caught = case.users["bot"].to_numpy(), np.isin(case.users["user"].to_numpy(), list(flagged))
-    found = {"bots_fpr": float(caught[~bot].mean()) if not bot.all() else 0.0}
+    known = case.users.filter(pl.col("bot").is_not_null())
+    bot, caught = known["bot"].to_numpy(), np.isin(known["user"].to_numpy(), list(flagged))
+    found = {"bots_fpr": float(caught[~bot].mean())} if not bot.all() else {}
     return found | ({"bots_tpr": float(caught[bot].mean())} if bot.any() else {})
 
 

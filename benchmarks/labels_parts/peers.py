@@ -31,6 +31,8 @@ def two_class(episodes: pl.DataFrame) -> pl.DataFrame:
         h=(pl.col("z") < -0.5).fill_null(False),
         i=(pl.col("z") > 0.5).fill_null(False),
     )
+    if not table["exposed"].any():
+        return table.select("message", p=pl.lit(None, dtype=pl.Float64))
     acts = list("abcdefghi")
     patterns = table.filter("exposed").group_by(acts, maintain_order=True).len()
     x, weight = patterns.select(acts).to_numpy().astype(float), patterns["len"].to_numpy().astype(float)

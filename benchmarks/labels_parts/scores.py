@@ -15,12 +15,17 @@ def auc(p: np.ndarray, better: np.ndarray) -> float:
 
 
 def scores(p: np.ndarray, truth: pl.DataFrame) -> dict[str, float]:
-    """auc, brier, and kl = mean KL(p_bayes ‖ p) in nats where p_bayes is known."""
-    better = truth["better"].to_numpy()
-    found = {"auc": auc(p, better), "brier": float(np.mean((p - better) ** 2))}
-    if truth["p_bayes"].null_count() == 0:
-        bayes = truth["p_bayes"].to_numpy().clip(_EDGE, 1 - _EDGE)
-        other = p.clip(_EDGE, 1 - _EDGE)
+    """auc, where some answers are better and some are not; brier; and kl = mean KL(p_bayes ‖ p) in nats over the
+    answers whose p_bayes is known. What cannot be told is left out.
+    """
+    better = truth["better"].to_numpy().astype(bool)
+    found = {"auc": auc(p, better)} if 0 < better.sum() < len(better) else {}
+    if len(better):
+        found["brier"] = float(np.mean((p - better) ** 2))
+    known = truth["p_bayes"].is_not_null().to_numpy()
+    if known.any():
+        bayes = truth["p_bayes"].drop_nulls().to_numpy().clip(_EDGE, 1 - _EDGE)
+        other = p[known].clip(_EDGE, 1 - _EDGE)
         found["kl"] = float(np.mean(bayes * np.log(bayes / other) + (1 - bayes) * np.log((1 - bayes) / (1 - other))))
     return found
 

@@ -31,6 +31,13 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return found
 
 
+def finite(told: Any) -> Any:
+    """With null for every number that is none, which JSON cannot say."""
+    if isinstance(told, dict):
+        return {name: finite(value) for name, value in told.items()}
+    return None if isinstance(told, float) and not np.isfinite(told) else told
+
+
 def figures(found: dict[str, list[Row]], chains: Sequence[Row]) -> dict[str, Any]:
     """The headline figures, for as many of them as their worlds were run. `chains`: rows of `of_chains`."""
     told: dict[str, Any] = {}

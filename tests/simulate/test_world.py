@@ -139,9 +139,12 @@ def test_world_toml_makes_the_world_again(folder, tmp_path):
     assert bytes_of(again) == bytes_of(folder)
 
 
-def test_a_world_is_replaced_by_another(tmp_path):
+def test_a_world_is_replaced_by_another_only_by_force(tmp_path):
     simulate(World(users=2), 1, tmp_path / "world")
-    simulate(World(users=3), 1, tmp_path / "world")
+    with pytest.raises(BadInput, match=r"world holds a world already\. Name another folder, or say --force"):
+        simulate(World(users=3), 1, tmp_path / "world")
+    assert len(pl.read_parquet(tmp_path / "world" / "truth" / "users.parquet")) == 2
+    simulate(World(users=3), 1, tmp_path / "world", force=True)
     assert len(pl.read_parquet(tmp_path / "world" / "truth" / "users.parquet")) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
 
@@ -151,7 +154,7 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("dear anna")
     with pytest.raises(BadInput, match="holds something that is no world; name an empty folder or a new one"):
-        simulate(World(users=2), 1, tmp_path)
+        simulate(World(users=2), 1, tmp_path, force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
@@ -194,10 +197,3 @@ def test_rates_at_their_ends_mean_never_and_always(tmp_path, end):
     kinds = Counter(event["kind"] for event in worlds.events(simulate(world, 1, tmp_path / "world")))
     assert kinds["vote"] == kinds["copy"] == end * kinds["view"]
     assert (kinds["regenerate"] > 0) == bool(end)
-
-
-@pytest.mark.parametrize("batch", ['{"events": [{"at": 1}]}', '{"events": 3, "sent_at": 1, "received_at": 2}'])
-def test_a_batch_that_does_not_say_its_times_is_named(tmp_path, batch):
-    (tmp_path / "events.jsonl").write_text(batch)
-    with pytest.raises(BadInput, match="line 1: a batch holds events, sent_at and received_at, and times in each"):
-        list(worlds.events(tmp_path / "events.jsonl"))

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from unspoken.cli import source
 from unspoken.errors import BadInput
 from unspoken.sources import world
 
@@ -60,9 +61,47 @@ def test_a_file_with_broken_bytes_inside_is_named(tmp_path):
         list(world.events(tmp_path))
 
 
+EVENT = {"id": "1", "kind": "expose", "at": "2026-10-01T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        [EVENT, EVENT],
+        {"events": [EVENT, EVENT]},
+        {"sent_at": 1790000000000, "events": [EVENT, EVENT]},
+        {"sent_at": None, "received_at": None, "events": [EVENT, EVENT]},
+    ],
+)
+def test_a_line_is_whatever_the_server_takes_as_a_body(tmp_path, line):
+    (tmp_path / "log.jsonl").write_text(json.dumps(line))
+    assert list(world.events(tmp_path / "log.jsonl")) == [EVENT, EVENT]
+
+
+def test_a_batch_with_both_times_has_its_clock_set_right(tmp_path):
+    line = {"sent_at": "2026-10-01T13:00:00Z", "received_at": "2026-10-01T12:00:00Z", "events": [EVENT, {"id": "2"}, 3]}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line))
+    found = list(world.events(tmp_path / "log.jsonl"))
+    assert found == [EVENT | {"at": "2026-10-01T11:00:00+00:00"}, {"id": "2"}, 3]  # what is no event is not lost here
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ({"events": 3}, "`events` of a batch is no list; a list of events was needed"),
+        ({"events": [], "sent_at": 7, "received_at": 1790000000000}, "`sent_at` of the batch is 7: milliseconds"),
+        ({"events": [], "sent_at": 1790000000000, "received_at": "now"}, "`received_at` of the batch is 'now': a time"),
+    ],
+)
+def test_a_batch_that_is_none_is_named_with_its_field(tmp_path, batch, said):
+    (tmp_path / "log.jsonl").write_text(json.dumps(batch))
+    with pytest.raises(BadInput, match=rf"log\.jsonl, line 1: {said}"):
+        list(world.events(tmp_path / "log.jsonl"))
+
+
 def test_a_file_that_only_calls_itself_packed_is_named(tmp_path):
     (tmp_path / "log.gz").write_text(LINES[0])
-    with pytest.raises(BadInput, match="cannot be read beyond line 0: Not a gzipped file"):
+    with pytest.raises(BadInput, match=r"log\.gz is named \.gz and is not packed: gzip it"):
         list(world.events(tmp_path / "log.gz"))
 
 
@@ -95,3 +134,34 @@ def test_a_world_toml_that_is_none_is_named(folder, content):
     (folder / "world.toml").write_bytes(content)
     with pytest.raises(BadInput, match=r"world\.toml is not TOML"):
         world.about(folder)
+
+
+def told(folder, toml, sealed=True):
+    if sealed:
+        (folder / "truth").mkdir(exist_ok=True)
+    (folder / "world.toml").write_text(toml, encoding="utf-8")
+    return source.world(folder).about
+
+
+def test_people_of_whom_the_truth_is_written_down_are_simulated(folder):
+    assert not source.world(folder).simulated
+    (folder / "truth").mkdir()
+    about = source.world(folder).about
+    assert about["simulated"]
+    assert about["facts"] == ["SIMULATED: no person in this world exists. Another program made it."]
+    assert "truth" not in about
+
+
+def test_another_programs_world_toml_is_understood_where_it_speaks_of_the_same(folder):
+    assert told(folder, 'seed = 3\nadversaries = []\n"ρ" = 0.4')["truth"] == {"rho": 0.4}
+    assert told(folder, "rho = -1")["truth"] == {"rho": -1}
+    assert "truth" not in told(folder, 'rho = "high"\nworld = 7')
+    assert told(folder, 'facts = ["From a clinic."]')["facts"] == ["From a clinic."]
+    assert not told(folder, "simulated = false")["simulated"]
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are(folder):
+    with pytest.raises(
+        BadInput, match=r"the recipe 'ours'; there are chat, .*Name one of them there, or take that line"
+    ):
+        told(folder, 'recipe = "ours"')

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unspoken import folders
 from unspoken.cli import exporting_pairs
 from unspoken.cli.show import Progress, ProgressOption, Style, counted, progress
 from unspoken.consent import TRAINING, allows
@@ -82,7 +83,6 @@ def events_command(
 
 def export(session: "Session", name: str, out: Path, purpose: str, since: datetime | None, show: Progress) -> Exported:
     """Write the project's events, as of this moment, to a file or folder; BadInput when `out` cannot be that."""
-    from unspoken import folders
     from unspoken.store import projects
 
     if out.suffix not in ("", ".parquet") and not out.name.endswith((".jsonl", ".jsonl.gz")):
@@ -198,6 +198,7 @@ def _beside(out: Path) -> Iterator[Path]:
     if out.is_dir():
         raise BadInput(f"{out} is a folder; name a file, or a folder without .jsonl, .gz or .parquet in its name.")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    folders.sweep(out)
     part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         yield part

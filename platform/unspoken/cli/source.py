@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from unspoken.errors import BadInput
+from unspoken.errors import BadEvent, BadInput
 from unspoken.sources.reading import Reading
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from unspoken.events import Event
 
 # Files are read by whoever has them: their users' hashes need to be equal from run to run, and hide nothing.
 FILE_SECRET = "00" * 32
@@ -32,6 +37,16 @@ class Source:
     def simulated(self) -> bool:
         """Whether no person in it exists."""
         return bool(self.about.get("simulated"))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """frames.MESSAGES and frames.EVENTS that may be learned from, texts by message id, the funnel's step before."""
+
+    messages: "pl.DataFrame"
+    events: "pl.DataFrame"
+    text_of: dict[str, str]
+    before: list[dict[str, Any]]
 
 
 class Importer(Protocol):
@@ -72,22 +87,63 @@ def world(path: Path) -> Source:
 
     told = worlds.about(path)
     about: dict[str, Any] = {"project": path.resolve().name, "simulated": False, "facts": [f"Events of {path.name}."]}
+    # Nobody knows what a living person really wants: where that is written down, people were made up.
+    if told.get("simulated", (path / "truth").is_dir()):
+        about |= _simulated(told)
     # An export says what its project was told of its events.
     about |= {name: told[name] for name in ("facts", "assumptions") if _sentences(told.get(name))}
-    if told.get("simulated"):
-        from unspoken.simulate.world import ASSUMPTIONS, FACTS
-
-        about |= {"simulated": True, "facts": list(FACTS), "assumptions": list(ASSUMPTIONS)}
-        made = told.get("world", {})
-        rho = made.get("rho") if isinstance(made, dict) else None
-        if isinstance(rho, int | float) and -1 <= rho <= 1:
-            about["truth"] = {"rho": rho}
     recipe = told.get("recipe", "chat")
     if recipe not in RECIPES:
-        raise BadInput(f"{path / 'world.toml'} names the recipe {recipe!r}; there are {', '.join(sorted(RECIPES))}.")
+        raise BadInput(
+            f"{path / 'world.toml'} names the recipe {recipe!r}; there are {', '.join(sorted(RECIPES))}. Name one of "
+            "them there, or take that line out: it is chat then."
+        )
     reading = Reading()
     files = (worlds.events_file(path),)
     return Source(about["project"], worlds.events(path, reading), recipe, about, reading, files, ("world",))
+
+
+def _simulated(told: dict[str, Any]) -> dict[str, Any]:
+    """What is said of people who do not exist: our own simulator's world, or another program's."""
+    from unspoken.simulate.world import ASSUMPTIONS, FACTS
+
+    made = told.get("world")
+    ours = isinstance(made, dict)
+    rho = made.get("rho") if isinstance(made, dict) else told.get("rho", told.get("ρ"))
+    known = isinstance(rho, int | float) and not isinstance(rho, bool) and -1 <= rho <= 1
+    return {
+        "simulated": True,
+        "facts": list(FACTS) if ours else ["SIMULATED: no person in this world exists. Another program made it."],
+        "assumptions": list(ASSUMPTIONS) if ours else ["Who made the world says how: see its world.toml."],
+    } | ({"truth": {"rho": rho}} if known else {})
+
+
+def recorded(source: Source) -> Recorded:
+    """Everything a source says, without what people did not agree to; BadEvent names the event that is off."""
+    import polars as pl
+
+    from unspoken.consent import TRAINING, allows
+    from unspoken.events import parse
+    from unspoken.frames import REFUSED
+    from unspoken.pairs.consented import consented
+    from unspoken.signals.reading import frames
+
+    refused: list[tuple[str, bool]] = []
+
+    def parsed() -> "Iterator[Event]":
+        for number, item in enumerate(source.events, start=1):
+            try:
+                event = parse(item)
+            except BadEvent as error:
+                raise BadEvent(f"{source.name}, event {number}: {error.detail}", error.field) from error
+            if not allows(event.consent, TRAINING, assumed=True):
+                refused.append((event.id, True))
+            yield event
+
+    messages, events, text_of = frames(parsed(), FILE_SECRET)
+    said = pl.DataFrame(refused, schema=dict(REFUSED), orient="row").unique("event")
+    messages, events, before = consented(messages, events, said)
+    return Recorded(messages, events, text_of, before)
 
 
 def chitchat(limit: int | None = None) -> Source:

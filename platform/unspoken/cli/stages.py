@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unspoken.cli.show import Progress, ProgressOption, Style, progress
-from unspoken.cli.source import FILE_SECRET, opened
-from unspoken.errors import BadEvent, BadInput
+from unspoken.cli.source import opened, recorded
+from unspoken.errors import BadInput
 from unspoken.settings import settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def simulate(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A world by its name; --list says which there are.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same world.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a world that --out holds already.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Say which presets there are, and write nothing.")] = False,
     style: ProgressOption = Style.auto,
 ) -> None:
@@ -57,7 +58,7 @@ def simulate(
         raise BadInput('Name either a --world or a --preset; a world.toml may say preset = "..." itself.')
     chosen = read(world) if world else presets.preset(preset) if preset else World()
     with progress(style, "simulating") as show:
-        make(chosen, seed, out, show)
+        make(chosen, seed, out, show, force)
     typer.echo(f"{out}: SIMULATED. world.toml, events.jsonl.gz, truth/. Next: unspoken pairs {out} --out dataset")
 
 
@@ -187,45 +188,24 @@ def report(
 
 
 def _of_source(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:
-    import polars as pl
-
-    from unspoken.consent import TRAINING, allows
-    from unspoken.events import parse
-    from unspoken.frames import REFUSED
     from unspoken.pairs.build import build
-    from unspoken.pairs.consented import consented
     from unspoken.pairs.texts import texts
-    from unspoken.signals.reading import frames
 
     source = opened(name)
     how = _recipe(recipe or source.recipe)
-    refused: list[tuple[str, bool]] = []
-
-    def parsed() -> Any:
-        for number, item in enumerate(source.events, start=1):
-            try:
-                event = parse(item)
-            except BadEvent as error:
-                raise BadEvent(f"{name}, event {number}: {error.detail}", error.field) from error
-            if not allows(event.consent, TRAINING, assumed=True):
-                refused.append((event.id, True))
-            yield event
-
     show(0.0, "reading events")
-    messages, events, text_of = frames(parsed(), FILE_SECRET)
-    messages, events, before = consented(
-        messages, events, pl.DataFrame(refused, schema=dict(REFUSED), orient="row").unique("event")
-    )
+    found = recorded(source)
+    text_of = found.text_of
     built = build(
-        messages,
-        events,
+        found.messages,
+        found.events,
         how,
         lambda share, note: show(0.3 + 0.6 * share, note),
-        before,
+        found.before,
         lambda ids: {message: text_of[message] for message in ids if message in text_of},
         _encoder(),
     )
-    return built, texts(messages, text_of, built), source.about
+    return built, texts(found.messages, text_of, built), source.about
 
 
 def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from unspoken.errors import BadInput
 
+_WORDS = {int: "a whole number", float: "a number", str: "a text in quotes"}
 RECIPE = "given-prompts"  # everybody is given the same few prompts, so people alone keep the splits apart
 
 
@@ -145,7 +146,8 @@ def read(path: Path) -> World:
         raise BadInput(f"{path} is not TOML: {error}") from None
     world = given.get("world", given)
     if not isinstance(world, dict):
-        raise BadInput(f"{path}: world is {world!r}; a table of settings, [world], was needed.")
+        said = json.dumps(world, ensure_ascii=False, default=str)
+        raise BadInput(f"{path}: world is {said}; a table of settings, [world], was needed.")
     return from_dict(world)
 
 
@@ -165,7 +167,8 @@ def from_dict(given: dict[str, Any]) -> World:
         wanted: type[str | int | float] = type(getattr(_DEFAULTS, name))
         fits = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
         if isinstance(value, bool) or not fits:
-            raise BadInput(f"world.toml: {name} is {value!r}; {wanted.__name__} was needed.")
+            said = json.dumps(value, ensure_ascii=False, default=str)
+            raise BadInput(f"world.toml: {name} is {said}; {_WORDS[wanted]} was needed.")
         values[name] = wanted(value)
     return replace(base, **values)
 

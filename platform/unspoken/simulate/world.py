@@ -29,11 +29,22 @@ ASSUMPTIONS = (
 )
 
 
-def simulate(world: World, seed: int, out: Path, progress: Callable[[float, str], None] | None = None) -> Path:
-    """Write the world; the same world and seed give the same events. BadInput where `out` holds something else."""
+def simulate(
+    world: World,
+    seed: int,
+    out: Path,
+    progress: Callable[[float, str], None] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the world; the same world and seed give the same events.
+
+    BadInput where `out` holds something else; by `force` it may hold a world, which is replaced.
+    """
     say = progress or (lambda share, note: None)
     if seed < 0:
         raise BadInput(f"The seed is {seed}; a whole number from 0 on was needed.")
+    if not force and out.is_dir() and _ours(out):
+        raise BadInput(f"{out} holds a world already. Name another folder, or say --force to replace it.")
     with folders.replacing(out, "world", _ours) as folder:
         say(0.0, "drawing")
         made = log(draw(world, seed))

@@ -128,6 +128,8 @@ def _opened(path: Path, reading: Reading) -> Iterator[tuple[IO[bytes], IO[bytes]
     if not path.is_file():
         raise BadInput(f"There is no file {path}. Check the path.")
     with path.open("rb") as raw:
+        if path.suffix == ".gz" and raw.peek(2)[:2] not in (b"", b"\x1f\x8b"):
+            raise BadInput(f"{path} is named .gz and is not packed: gzip it, or name it without .gz.")
         size = path.stat().st_size
         reading.total = max(reading.total, reading.done + size)
         with gzip.GzipFile(fileobj=raw, mode="rb") if path.suffix == ".gz" else raw as file:

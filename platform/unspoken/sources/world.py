@@ -25,7 +25,8 @@ def events_file(source: Path) -> Path:
 def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, Any]]:
     """Events of WORLD/events.jsonl.gz, or of a .jsonl, .jsonl.gz or .parquet file.
 
-    A line is an event, or a batch of them as a page sent it: {"sent_at", "received_at", "events"}.
+    A line is what POST /v1/events takes as a body: an event, a list of them, or a batch, {"sent_at", "received_at",
+    "events"}, whose clock is set right where it says both times.
     These are our own files: a line that is no JSON means a broken file, so BadInput names it and nothing is left out.
     """
     reading = reading or Reading()
@@ -40,6 +41,8 @@ def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, A
             raise BadInput(f"{path}, line {number} is not JSON: {error}") from None
         if isinstance(said, dict) and "events" in said:
             yield from _batch(said, f"{path}, line {number}")
+        elif isinstance(said, list):
+            yield from said
         else:
             yield said
     if TOO_LONG in reading.left_out:
@@ -49,14 +52,25 @@ def events(source: Path, reading: Reading | None = None) -> Iterator[dict[str, A
 
 def _batch(batch: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
     """Events of one batch, their clock corrected by when it was sent and received, as the server does."""
-    try:
-        ahead = instant(batch["sent_at"]) - instant(batch["received_at"])
-        for event in batch["events"]:
-            yield event | {"at": (instant(event["at"]) - ahead).isoformat()}
-    except (LookupError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"{where}: a batch holds events, sent_at and received_at, and times in each; this one does not: {error!r}"
-        ) from None
+    events = batch["events"]
+    if not isinstance(events, list):
+        raise BadInput(f"{where}: `events` of a batch is no list; a list of events was needed.")
+    if batch.get("sent_at") is None or batch.get("received_at") is None:
+        yield from events
+        return
+    for name in ("sent_at", "received_at"):
+        try:
+            instant(batch[name])
+        except ValueError as error:
+            raise BadInput(f"{where}: `{name}` of the batch is {batch[name]!r}: {error}.") from None
+    ahead = instant(batch["sent_at"]) - instant(batch["received_at"])
+    for event in events:
+        try:
+            at = instant(event["at"])
+        except (LookupError, TypeError, ValueError):
+            yield event  # whoever parses it says what is off
+        else:
+            yield event | {"at": (at - ahead).isoformat()}
 
 
 def about(source: Path) -> dict[str, Any]:

@@ -164,6 +164,18 @@ def test_nemo_gets_exactly_two_completions_the_better_ranked_lower(written):
     ]
 
 
+def test_verl_gets_plain_texts_of_single_questions(small, tmp_path):
+    export(small, named("verl"), tmp_path / "verl")
+    rows = pl.read_parquet(tmp_path / "verl" / "revealed-train.parquet")
+    assert rows.select("prompt", "chosen", "rejected").row(0) == (
+        "What is a hazard?", "Answer a1, which goes on.", "Answer a2, which goes on.",
+    )  # fmt: skip
+    assert rows.schema["prompt"] == rows.schema["chosen"] == rows.schema["rejected"] == pl.String
+    opened = dropped(small, named("verl"))["more than one turn, or a system text"]
+    assert {("c1", "c2")} <= {*opened}  # verl has no place for what was said before
+    assert not {*rows["chosen_message"]} & {chosen for chosen, _ in opened}
+
+
 def test_a_ranking_holds_all_that_one_answer_was_preferred_to(small):
     three = pl.concat([small.pairs[:1], small.pairs[:1].with_columns(rejected=pl.lit("a3"))])
     (row,) = named("k-wise").shape(records(replace(small, pairs=three), "pairs")).to_dicts()
@@ -189,7 +201,7 @@ def test_parquet_leaves_nothing_out_and_keeps_what_the_others_cannot(small, tmp_
 @pytest.mark.parametrize("form", WITHOUT_MARGIN, ids=lambda form: form.name)
 def test_a_format_without_a_margin_gets_of_siblings_only_those_that_somebody_went_back_to(small, form):
     reason = "the last generated answer was kept"
-    assert dropped(small, form)[reason] == [("b1", "b2")]
+    assert dropped(small, replace(form, cannot=()))[reason] == [("b1", "b2")]
 
 
 @pytest.mark.parametrize("form", PAIRED, ids=lambda form: form.name)

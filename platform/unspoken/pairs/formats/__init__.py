@@ -1,7 +1,7 @@
 """A dataset in the formats that trainers read. A record that a format cannot hold is counted, never bent to fit."""
 
 from unspoken.errors import BadInput
-from unspoken.pairs.formats import axolotl, k_wise, llama_factory, nemo_rl, openrlhf, parquet, swift, trl
+from unspoken.pairs.formats import axolotl, k_wise, llama_factory, nemo_rl, openrlhf, parquet, swift, trl, verl
 from unspoken.pairs.formats.format import Format
 
 FORMATS = {
@@ -17,6 +17,7 @@ FORMATS = {
         llama_factory.KTO,
         swift.SWIFT,
         nemo_rl.NEMO_RL,
+        verl.VERL,
         k_wise.K_WISE,
         parquet.PARQUET,
     )
