@@ -4,6 +4,7 @@ A world is a preset of the simulator, drawn as columns, or a folder in the forma
 wrote. Truth is joined here and read by the scorer alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 
 from unspoken.errors import BadInput
 from unspoken.events import hash_user, parse
+from unspoken.signals import replies
 from unspoken.signals.episodes import episodes
 from unspoken.signals.reading import frames
 from unspoken.simulate.config import World
@@ -29,7 +31,7 @@ _NOT_ATTRIBUTES = ("message", "user", "u_stated", "u_revealed", "policy", "topic
 
 @dataclass(frozen=True)
 class Case:
-    """messages, events, episodes as the platform makes them. answers: message, better (u_revealed > the user's par),
+    """messages, events, episodes, replies as the platform makes them. answers: message, better (worth more than par),
     p_bayes (null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where known.
     """
 
@@ -37,6 +39,7 @@ class Case:
     messages: pl.DataFrame
     events: pl.DataFrame
     episodes: pl.DataFrame
+    replies: pl.DataFrame
     answers: pl.DataFrame
     users: pl.DataFrame
     attributes: tuple[str, ...]
@@ -53,9 +56,9 @@ def sized(world: World, answers: int | None) -> World:
 def of_preset(name: str, seed: int, answers: int | None, **changes: Any) -> Case:
     """A preset drawn with that seed; `changes` are settings of the world."""
     made = log(draw(replace(sized(preset(name), answers), **changes), seed))
-    messages, events, _ = made.frames(SECRET)
+    messages, events, texts = made.frames(SECRET)
     told = truth(made)
-    return _case(name, messages, events, told["answers"], told["labels"], told["users"], ATTRIBUTES)
+    return _case(name, messages, events, texts, told["answers"], told["labels"], told["users"], ATTRIBUTES)
 
 
 def of_folder(folder: Path) -> Case:
@@ -63,18 +66,19 @@ def of_folder(folder: Path) -> Case:
     files = {name: folder / "truth" / f"{name}.parquet" for name in ("answers", "labels", "users")}
     if not files["answers"].is_file():
         raise BadInput(f"{folder} has no truth/answers.parquet (message, user, u_revealed); docs/events.md says more.")
-    messages, events, _ = frames((parse(event) for event in worlds.events(folder)), SECRET)
+    messages, events, texts = frames((parse(event) for event in worlds.events(folder)), SECRET)
     answers = pl.read_parquet(files["answers"])
     labels = pl.read_parquet(files["labels"]) if files["labels"].is_file() else None
     users = pl.read_parquet(files["users"]) if files["users"].is_file() else answers.select("user").unique("user")
     numbers = [name for name, dtype in answers.schema.items() if dtype.is_numeric() and name not in _NOT_ATTRIBUTES]
-    return _case(folder.name, messages, events, answers, labels, users, tuple(numbers))
+    return _case(folder.name, messages, events, texts, answers, labels, users, tuple(numbers))
 
 
 def _case(
     name: str,
     messages: pl.DataFrame,
     events: pl.DataFrame,
+    texts: Mapping[str, str],
     answers: pl.DataFrame,
     labels: pl.DataFrame | None,
     users: pl.DataFrame,
@@ -89,7 +93,12 @@ def _case(
     else:
         answers = answers.with_columns(p_bayes=pl.lit(None, dtype=pl.Float64))
     hashed = users.with_columns(pl.Series("user", [hash_user(SECRET, user) for user in users["user"].to_list()]))
-    return Case(name, messages, events, episodes(messages, events), answers, hashed, attributes)
+    found = episodes(messages, events)
+    own = pl.concat([found["prompt"], found["reply"]]).drop_nulls().unique().to_list()  # of answers no text is read
+    said = replies.replies(
+        replies.turns(found, events, {message: texts[message] for message in own if message in texts})
+    )
+    return Case(name, messages, events, found, said, answers, hashed, attributes)
 
 
 def direction(case: Case, column: str) -> np.ndarray | None:

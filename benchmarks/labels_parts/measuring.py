@@ -32,7 +32,7 @@ def of_world(name: str, seed: int, answers: int | None) -> Row:
         row |= directions.stated(case)
     if name == "recency":  # the same drift with more chains, so that a weight can be seen at all
         chains = of_preset(name, seed, answers, regenerate_rate=MORE_CHAINS)
-        row |= directions.length_artefact(chains, fit(chains.episodes).posterior(chains.episodes))
+        row |= directions.length_artefact(chains, fit(chains.episodes, chains.replies).posterior(chains.episodes))
     return row
 
 
@@ -41,7 +41,7 @@ def measure(case: Case, seed: int) -> Row:
     started = perf_counter()
     flagged = bots(case.episodes)
     judged = case.episodes.filter(~pl.col("user").is_in(flagged["user"].implode()))
-    fitted = fit(judged)
+    fitted = fit(judged, case.replies)
     anchored = fitted.posterior(judged)
     plain = replace(fitted, anchors=Anchors()).posterior(judged)
     raw = peers.two_class(judged)
@@ -96,5 +96,5 @@ def votes_read(case: Case) -> bool:
     both = [case.episodes, episodes(case.messages, turned)]
     if both[0]["vote"].equals(both[1]["vote"]):
         raise ValueError("No vote was turned round, so this would show nothing.")
-    first, second = (fit(rows).posterior(rows) for rows in both)
+    first, second = (fit(rows, case.replies).posterior(rows) for rows in both)
     return not first.equals(second)
