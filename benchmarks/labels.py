@@ -24,7 +24,9 @@ NOTE = (
     "nats. A loss of AUC is the factor's in the default world less its own in this one, by seed; an excess, what is "
     "lost beyond the ceiling's loss. length_artefact: weight of sentences that nobody minds in the sibling model, in "
     "units of all other weights together; the truth is 0 (without_margin: not told of position). votes_read: whether "
-    "turning every vote round changed any revealed label by a bit. docs/simulator.md says what each world is.\n"
+    "turning every vote round changed any revealed label by a bit. stated_cosine_brigade is of the whole preset, "
+    "55,000 answers, whatever the size of the others; its ceiling, of the honest votes in it alone. docs/simulator.md "
+    "says what each world is.\n"
 )
 
 

@@ -58,6 +58,7 @@ def figures(found: dict[str, list[Row]]) -> dict[str, Any]:
         lists[f"auc_loss_{world}_excess"] = less(lost, between("default", world, "arms", "bayes", "auc"))
     for name, world, key in (
         ("stated_cosine_brigade", "brigade", "stated_cosine"),
+        ("stated_cosine_brigade_ceiling", "brigade", "stated_ceiling"),
         ("length_artefact", "recency", "length_artefact"),
         ("length_without_margin", "recency", "length_without_margin"),
         ("mixed_world_cosine_error", "mixed", "cosine_error"),
