@@ -26,7 +26,8 @@ NOTE = (
     "units of all other weights together; the truth is 0 (by_margin: in a model that takes the margins of the pairs as "
     "they are, without_margin: in one that is not told of position). Each is the mean of four worlds per seed, five "
     "times as large. votes_read: whether turning every vote round changed any revealed label by a bit. "
-    "docs/simulator.md says what each world is.\n"
+    "stated_cosine_brigade is of the whole preset, 55,000 answers, whatever the size of the others; its ceiling, of "
+    "the honest votes in it alone. docs/simulator.md says what each world is.\n"
 )
 
 

@@ -4,6 +4,7 @@ A world is a preset of the simulator, drawn as columns, or a folder in the forma
 wrote. Truth is joined here and read by the scorer alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from unspoken.cli.source import FILE_SECRET, recorded
 from unspoken.cli.source import world as source_of
 from unspoken.errors import BadInput
 from unspoken.events import hash_user
+from unspoken.signals import replies
 from unspoken.signals.episodes import episodes
 from unspoken.simulate.config import World
 from unspoken.simulate.draws import draw
@@ -27,15 +29,16 @@ from unspoken.simulate.world import truth
 
 @dataclass(frozen=True)
 class Case:
-    """messages, events, episodes as the platform makes them. answers: message, better (u_revealed > the user's par),
-    p_bayes (each null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where known.
-    notes: what of a folder could not be used, and why.
+    """messages, events, episodes, replies as the platform makes them. answers: message, better (u_revealed > the
+    user's par), p_bayes (each null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where
+    known. notes: what of a folder could not be used, and why.
     """
 
     name: str
     messages: pl.DataFrame
     events: pl.DataFrame
     episodes: pl.DataFrame
+    replies: pl.DataFrame
     answers: pl.DataFrame
     users: pl.DataFrame
     attributes: tuple[str, ...]
@@ -53,9 +56,9 @@ def sized(world: World, answers: int | None) -> World:
 def of_preset(name: str, seed: int, answers: int | None, **changes: Any) -> Case:
     """A preset drawn with that seed; `changes` are settings of the world."""
     made = log(draw(replace(sized(preset(name), answers), **changes), seed))
-    messages, events, _ = made.frames(FILE_SECRET)
+    messages, events, texts = made.frames(FILE_SECRET)
     told = truth(made)
-    return _case(name, messages, events, told["answers"], told["labels"], told["users"], ATTRIBUTES)
+    return _case(name, messages, events, texts, told["answers"], told["labels"], told["users"], ATTRIBUTES)
 
 
 def of_folder(folder: Path) -> Case:
@@ -66,6 +69,7 @@ def of_folder(folder: Path) -> Case:
         folder.resolve().name,
         found.messages,
         found.events,
+        found.text_of,
         sealed.answers,
         sealed.labels,
         sealed.users,
@@ -99,6 +103,7 @@ def _case(
     name: str,
     messages: pl.DataFrame,
     events: pl.DataFrame,
+    texts: Mapping[str, str],
     answers: pl.DataFrame,
     labels: pl.DataFrame | None,
     users: pl.DataFrame,
@@ -113,7 +118,12 @@ def _case(
     else:
         answers = answers.with_columns(p_bayes=pl.lit(None, dtype=pl.Float64))
     hashed = users.with_columns(pl.Series("user", [hash_user(FILE_SECRET, user) for user in users["user"].to_list()]))
-    return Case(name, messages, events, episodes(messages, events), answers, hashed, attributes)
+    found = episodes(messages, events)
+    own = pl.concat([found["prompt"], found["reply"]]).drop_nulls().unique().to_list()  # of answers no text is read
+    said = replies.replies(
+        replies.turns(found, events, {message: texts[message] for message in own if message in texts})
+    )
+    return Case(name, messages, events, found, said, answers, hashed, attributes)
 
 
 def direction(case: Case, column: str) -> np.ndarray | None:

@@ -23,7 +23,10 @@ _RIDGE = 1e-4  # next to none: there are thousands of pairs to seven weights
 
 
 def stated(case: Case) -> dict[str, Any]:
-    """Cosine of the stated model with the mean stated weights, from the records and caps of pairs.build."""
+    """Cosine of the stated model with the mean stated weights, from the records and caps of pairs.build.
+
+    stated_ceiling: the same without the brigade's votes, which is what so few votes let one know at best.
+    """
     true = direction(case, "w_stated")
     if true is None:
         return {}
@@ -31,7 +34,15 @@ def stated(case: Case) -> dict[str, Any]:
     try:
         built = build(case.messages, case.events, recipe)
         data = _records(case, built.pairs, built.unpaired, "stated")
-        return {"stated_cosine": cosine(head.fit(data).w, true), "stated_labels": len(data)}
+        found: dict[str, Any] = {"stated_cosine": cosine(head.fit(data).w, true), "stated_labels": len(data)}
+        if "brigade" in case.users.columns and case.users["brigade"].any():
+            theirs = pl.lit(case.users.filter("brigade")["user"].implode())
+            honest = (
+                built.pairs.filter(pl.col("people").list.set_intersection(theirs).list.len() == 0),
+                built.unpaired.filter(~pl.col("user").is_in(theirs)),
+            )
+            found["stated_ceiling"] = cosine(head.fit(_records(case, *honest, "stated")).w, true)
+        return found
     except TooLittleData:
         return {}
 

@@ -11,8 +11,8 @@ _WORSE_WHEN = (0, 2)  # stop and regenerate: the class in which they are more fr
 
 
 def hand_set(episodes: pl.DataFrame) -> pl.DataFrame:
-    """message, p of evidence.acts."""
-    return evidence.acts(episodes).select("message", "p")
+    """message, p of evidence.acts; one half where it abstains."""
+    return evidence.acts(episodes).select("message", pl.col("p").fill_null(0.5))
 
 
 def two_class(episodes: pl.DataFrame) -> pl.DataFrame:

@@ -65,6 +65,7 @@ def figures(found: dict[str, list[Row]], chains: Sequence[Row]) -> dict[str, Any
         lists[f"auc_loss_{world}_excess"] = less(lost, between("default", world, "arms", "bayes", "auc"))
     for name, world, key in (
         ("stated_cosine_brigade", "brigade", "stated_cosine"),
+        ("stated_cosine_brigade_ceiling", "brigade", "stated_ceiling"),
         ("mixed_world_cosine_error", "mixed", "cosine_error"),
         ("bots_tpr", "bots", "bots_tpr"),
         ("bots_fpr", "bots", "bots_fpr"),

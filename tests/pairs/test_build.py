@@ -16,12 +16,13 @@ from polars.testing import assert_frame_equal
 from unspoken.errors import BadInput, TooLittleData
 from unspoken.events import Event, hash_user, parse
 from unspoken.frames import EVENTS, LABELS, MESSAGES, PAIRS, UNPAIRED, empty
-from unspoken.pairs import stated
+from unspoken.pairs import revealed, stated
 from unspoken.pairs.build import build
 from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import RECIPES, Recipe, named
 from unspoken.pairs.revealed import CONTINUED_RULE
 from unspoken.pairs.split import side
+from unspoken.signals.factor.model import Factor, fit
 from unspoken.signals.reading import frames
 
 SECRET = "5e" * 32
@@ -356,6 +357,20 @@ def test_without_texts_there_are_labels_of_two_families(world):
     found = build(messages, acts, named("chat-acts"))
     assert set(found.labels["family"]) == {"stated", "revealed"}
     assert found.replies.is_empty()
+
+
+def test_the_label_model_is_tested_on_what_the_replies_say(world, monkeypatch):
+    messages, acts, text_of = frames(world, SECRET)
+    given: list[pl.DataFrame] = []
+
+    def watched(units: pl.DataFrame, replies: pl.DataFrame) -> Factor:
+        given.append(replies)
+        return fit(units, replies)
+
+    monkeypatch.setattr(revealed, "fit", watched)
+    found = build(messages, acts, named("chat"), text_of=lambda ids: text_of)
+    assert not found.replies.is_empty()
+    assert_frame_equal(given[0], found.replies)
 
 
 def test_answers_of_strangers_to_one_prompt_are_pairs_within_the_cap(whole):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from polars.testing import assert_frame_equal
 
 from unspoken.events import EXPRESSED, STATED, Event
-from unspoken.frames import EPISODES, PAIRS
+from unspoken.frames import EPISODES, PAIRS, REPLIES, empty
 from unspoken.pairs import revealed, stated
 from unspoken.pairs.build import build
 from unspoken.pairs.built import Built
@@ -195,7 +195,7 @@ def test_the_place_is_fitted_beside_acts_that_do_not_know_which_sibling_was_gone
     units = episodes(messages, acts)
     turned = units.with_columns(pl.col("selected").not_())
     one, other = (
-        revealed.labels(units, taught, evidence.acts(taught), named("chat"), Funnel()) for taught in (units, turned)
+        revealed.labels(units, taught, evidence.acts(taught), empty(REPLIES), named("chat"), Funnel()) for taught in (units, turned)
     )
     assert not one.labels["p"].equals(other.labels["p"])
     assert one.unchosen is not None and other.unchosen is not None

@@ -13,7 +13,8 @@ from unspoken.pairs.texts import MOST_TURNS, PROMPT_CHARS, answers, needed, text
 from unspoken.signals.reading import frames
 
 
-def chat(*lines: tuple[str, str, str | None, str]):
+def chat(*lines: tuple[str, str, str | None, str], copied: str | None = None):
+    """Messages, texts and the dataset of one conversation; `copied`: an answer of which somebody copied a piece."""
     events = [
         parse(
             {
@@ -24,6 +25,9 @@ def chat(*lines: tuple[str, str, str | None, str]):
         )
         for number, (name, role, parent, text) in enumerate(lines)
     ]  # fmt: skip
+    if copied:
+        copy = {"id": f"{len(lines):08x}-0000-4000-8000-000000000000", "kind": "copy", "message": copied, "chars": 1}
+        events.append(parse({**copy, "at": 1_790_000_001_000, "conversation": "c"}))
     messages, acts, text_of = frames(events, "5e" * 32)
     return messages, text_of, build(messages, acts, named("chat"))
 
@@ -33,6 +37,7 @@ def test_an_answer_is_read_with_the_whole_path_before_it():
         *chat(
             ("s", "system", None, "Be brief."), ("q", "user", "s", "Where?"), ("a", "assistant", "q", "There."),
             ("n", "user", "a", "Sure?"), ("b", "assistant", "n", "Yes."),
+            copied="a",
         )
     )  # fmt: skip
     before = [("system", "Be brief."), ("user", "Where?"), ("assistant", "There."), ("user", "Sure?")]

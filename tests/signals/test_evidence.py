@@ -51,8 +51,13 @@ def test_the_stops_of_all_answers_weigh_out():
 
 
 def test_an_unknown_time_puts_nothing_at_risk():
-    lost, _ = log_odds({"visible_ms": None}, {"stopped": True, "visible_ms": 1000})
-    assert lost == 0
+    lost, _ = log_odds({"visible_ms": None, "copied_share": 1.0}, {"stopped": True, "visible_ms": 1000})
+    assert lost == 1.5
+
+
+def test_an_exposed_answer_of_which_no_act_and_no_time_came_is_not_judged():
+    found = acts(seen({"visible_ms": None}, {"visible_ms": None, "regenerated": True}, {"visible_ms": 0}))
+    assert found["p"].is_null().to_list() == [True, False, False]
 
 
 def test_a_regenerate_after_a_stop_is_one_act():
@@ -124,9 +129,20 @@ def test_too_few_times_say_nothing():
         max_size=40,
     )
 )
-def test_a_probability_is_known_exactly_where_it_was_seen(rows):
+def test_a_probability_is_known_exactly_where_it_was_seen_and_an_act_or_a_time_came(rows):
     found = acts(seen(*rows))
-    assert found["p"].is_not_null().to_list() == [row["exposed"] for row in rows]
+    known = [
+        row["exposed"]
+        and (
+            row["visible_ms"] is not None
+            or row["stopped"]
+            or row["closed"] == "streaming"
+            or row["regenerated"]
+            or row["copied_share"] > 0
+        )
+        for row in rows
+    ]
+    assert found["p"].is_not_null().to_list() == known
     assert found["p"].drop_nulls().is_between(0, 1).all()
 
 

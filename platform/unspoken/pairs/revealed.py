@@ -1,4 +1,4 @@
-"""The revealed family: what users did. Reads nothing that was said, and no text."""
+"""The revealed family: what users did. Reads no vote, rating or choice, and no text."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +29,13 @@ class Revealed:
     notes: list[str] = field(default_factory=list)
 
 
-def labels(units: pl.DataFrame, taught: pl.DataFrame, acts: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> Revealed:
+def labels(
+    units: pl.DataFrame, taught: pl.DataFrame, acts: pl.DataFrame, replies: pl.DataFrame, recipe: Recipe, funnel: Funnel
+) -> Revealed:
     """By the label model, by hand-set weights (`acts`, see signals/evidence.py), or by who wrote again.
 
-    `units` hold the planted anchors, on which the model is tested, `taught` only answers that get a label.
+    `units` hold the planted anchors, on which the model is tested, `taught` only answers that get a label. `replies`
+    (frames.REPLIES) test which acts the model is made of, and nothing else of it.
     """
     step = "revealed: answers with behaviour"
     if recipe.revealed == "continued":
@@ -45,7 +48,7 @@ def labels(units: pl.DataFrame, taught: pl.DataFrame, acts: pl.DataFrame, recipe
     if recipe.revealed == "acts":
         kept = funnel.keep(step, acts.join(seen, on="message", maintain_order="left"), rules)
         return Revealed(kept.select("message", "user", pl.lit(evidence.RULE).alias("rule"), "p", "evidence"))
-    factor = fit(units)
+    factor = fit(units, replies)
     found = factor.posterior(taught)
     kept = funnel.keep(step, found.join(seen, on="message", maintain_order="left"), rules)
     return Revealed(

@@ -22,7 +22,9 @@ SKIPPED_BELOW_Z = -1.0
 
 
 def acts(episodes: pl.DataFrame) -> pl.DataFrame:
-    """message, user, lo (log-odds that it was worth more than par), p, dwell_z, evidence. p is null where unexposed.
+    """message, user, lo (log-odds that it was worth more than par), p, dwell_z, evidence.
+
+    lo and p are null where nothing is known: not exposed, or no act came and no time.
 
     stop and close: with hazard h = exp(α ∓ a) the log-likelihood ratio of an act δ after exposure T is
     −2aδ + 2 sinh(a)·Λ₀(T), Λ₀(T) = T·(all acts / all exposure). A regenerate that follows a stop is the same act and
@@ -59,7 +61,9 @@ def acts(episodes: pl.DataFrame) -> pl.DataFrame:
         + COPIED * (pl.col("copied_share") / 0.3).clip(0, 1)
         + pl.when(pl.col("dwell_z") < SKIPPED_BELOW_Z).then(SKIPPED).otherwise(0.0)
     )
-    return rows.with_columns(pl.when("exposed").then(lo).alias("lo")).select(
+    acted = pl.any_horizontal("stopped", "closed_early", "regenerated", pl.col("copied_share") > 0)
+    known = pl.col("exposed") & (acted | pl.col("visible_ms").is_not_null())
+    return rows.with_columns(pl.when(known).then(lo).alias("lo")).select(
         "message",
         "user",
         "lo",

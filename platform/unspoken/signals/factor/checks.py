@@ -131,9 +131,16 @@ def sign_is_known(likelihood: Likelihood, thetas: Sequence[Floats], found: Score
 
 
 def residual_correlations(
-    likelihood: Likelihood, thetas: Sequence[Floats], known: dict[str, Floats], found: Scored, users: Codes
+    likelihood: Likelihood,
+    thetas: Sequence[Floats],
+    known: dict[str, Floats],
+    found: Scored,
+    users: Codes,
+    beside: str | None = None,
 ) -> list[Residual]:
     """The correlation of each pair's residuals among the answers of which both are known, and its half band.
+
+    `beside`: only the pairs of this signal.
 
     r = Σ E[eᵢ·eⱼ] / √(Σ E[eᵢ²]·Σ E[eⱼ²]), expectations over (V, u) given all acts: a correlation, so within ± 1, and 0
     in expectation if the acts are independent given (u, V). It is a lower bound in size: the posterior takes part of a
@@ -141,7 +148,8 @@ def residual_correlations(
     """
     weights, _ = posterior(likelihood.log_joint(thetas))
     signals = [(n, term.signal) for n, term in enumerate(likelihood.terms) if term.directions()]
-    pairs = [(a, b) for a, b in combinations(signals, 2) if _both_vary(known[a[1]], known[b[1]])]
+    every = [pair for pair in combinations(signals, 2) if beside is None or beside in (pair[0][1], pair[1][1])]
+    pairs = [(a, b) for a, b in every if _both_vary(known[a[1]], known[b[1]])]
     width = float(-ndtri((1 - BAND) / 2 / max(len(pairs), 1)))
     inverse = np.linalg.pinv(found.columns.T @ found.columns)
     result = []

@@ -1,8 +1,8 @@
 """Which signals a model has, and what of it is settled before the fit: topics, lost events, habits and paces."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from unspoken.signals.factor.paces import LEAST_SD, Pace, fit_pace
 from unspoken.signals.factor.terms import Codes, Floats, Rows, Term
 from unspoken.signals.factor.times import Time
 
+T = TypeVar("T")
 # Where the search for slopes starts; of the declared ones, what they are held to be where the data do not say.
 HAZARDS = {"stop": -0.8, "close": -0.1}
 ACTS = {
@@ -69,6 +70,16 @@ class Design:
         terms += [Time(signal, varied and signal == "dwell") for signal in self.paces]
         return [*terms, Variety(topics)]
 
+    def without(self, why: Mapping[str, str]) -> "Design":
+        """The same less some signals, with the reason why each is left out."""
+        return replace(
+            self,
+            rates=_less(self.rates, why),
+            habits=_less(self.habits, why),
+            paces=_less(self.paces, why),
+            left_out={**self.left_out, **why},
+        )
+
     def rows(self, seen: pl.DataFrame) -> Rows:
         """What the terms read of `observed` rows."""
         topic, device = _codes(seen["topic"], self.topics), _codes(seen["device"], self.devices)
@@ -94,6 +105,10 @@ class Design:
         habits = {signal: Habit(**habit) for signal, habit in said["habits"].items()}
         paces = {signal: Pace(**pace) for signal, pace in said["paces"].items()}
         return Design(**{**said, "habits": habits, "paces": paces})
+
+
+def _less(of: Mapping[str, T], gone: Container[str]) -> dict[str, T]:
+    return {signal: part for signal, part in of.items() if signal not in gone}
 
 
 def lost_share(seen: pl.DataFrame) -> float:

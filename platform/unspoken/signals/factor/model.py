@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unspoken.frames import LABELS
+from unspoken.frames import LABELS, REPLIES, empty
 from unspoken.signals import evidence
 from unspoken.signals.anchors import Anchors, examine
 from unspoken.signals.factor.checks import (
     Loading,
     Refit,
     Residual,
+    Scored,
     loadings,
     refits,
     residual_correlations,
@@ -36,11 +37,13 @@ from unspoken.signals.factor.design import (
 from unspoken.signals.factor.explain import labels
 from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, posterior
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
+from unspoken.signals.factor.spoken import another_thing, of_replies, replies_to, tied, without
 from unspoken.signals.factor.terms import Codes, Floats, Rows
 
 RULE = "factor/1"
 ENOUGH_ANSWERS = 300
 SAMPLE, CHECKED = 100_000, 4_000  # answers that the fit sees at most, and the refits without a signal
+SPOKEN = 20_000  # answers with a reply that says something, of which the test of spoken.py sees at most so many
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Factor:
     residuals: Sequence[Residual]
     refits: Sequence[Refit]
     notes: Sequence[str]
+    apart: Sequence[Residual] = ()  # what was left out because it goes with what is said: once per act
 
     @property
     def rule(self) -> str:
@@ -91,6 +95,7 @@ class Factor:
             "residuals": [asdict(row) for row in self.residuals],
             "refits": [asdict(row) for row in self.refits],
             "notes": list(self.notes),
+            "apart": [asdict(row) for row in self.apart],
         }
 
     @staticmethod
@@ -104,53 +109,79 @@ class Factor:
             [Residual(**row) for row in said["residuals"]],
             [Refit(**row) for row in said["refits"]],
             said["notes"],
+            [Residual(**row) for row in said["apart"]],
         )
 
 
-def fit(episodes: pl.DataFrame) -> Factor:
+def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     """The model of frames.EPISODES rows, in any order. Too little to fit is no error: the rule is then acts/1.
 
     Planted anchors stay out of the fit, and so do answers of which events were lost. Above 100,000 answers it sees a
-    fixed sample, by a hash of the message.
+    fixed sample, by a hash of the message. `said`: frames.REPLIES; a behaviour that goes with them beyond what the
+    worth explains is left out (spoken.py), and nothing else of the model depends on them.
     """
     seen = observed(episodes.select(REVEALED_COLUMNS).sort("message", "user"))
     loss = lost_share(seen)
     ordinary = _teaching(seen, loss)
     planned = design(ordinary, loss)
+    said = empty(REPLIES) if said is None else said
+    spoken = replies_to(ordinary, said)
+    spoken = spoken[_sample(spoken["message"], None, SPOKEN)]
+    found = _search(planned, None, ordinary)
+    apart: list[Residual] = []
+    while isinstance(found, _Found) and (other := another_thing(tied(found.design, found.thetas, spoken))):
+        apart.append(other)
+        found = _search(*without(found.design, found.thetas, other), ordinary)
+    if not isinstance(found, _Found):
+        return _not_fitted(found)
+    residuals = residual_correlations(found.likelihood, found.thetas, found.rows.known, found.scores, found.users)
+    anchors = _examined(found.design, found.thetas, seen)
+    rare = ", ".join(f"{signal} ({why})" for signal, why in found.design.left_out.items())
+    told = [f"Left out of the model: {rare}." if rare else None, sentence(residuals), of_replies(apart)]
+    return Factor(
+        found.design,
+        found.thetas,
+        anchors,
+        loadings(found.likelihood, found.thetas, found.scores, found.design.topics),
+        residuals,
+        refits(found.few, found.thetas, DECLARED),
+        [*(each for each in told if each), *anchors.notes],
+        apart,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A design with its parameters, and what they were found on: `rows` of `users`; `few` of them for refits."""
+
+    design: Design
+    thetas: Sequence[Floats]
+    rows: Rows
+    users: Codes
+    likelihood: Likelihood
+    few: Likelihood
+    scores: Scored
+
+
+def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFrame) -> _Found | str:
+    """The most likely parameters of a design, from `start` or from its priors; or why there are none."""
     rows = planned.rows(ordinary)
     told = rows.told(planned.signals)
     if told.sum() < ENOUGH_ANSWERS or not set(DECLARED) & set(planned.rates):
-        return _not_fitted(_too_little(rows, int(told.sum())))
+        return _too_little(rows, int(told.sum()))
     chosen = _sample(ordinary["message"], told, SAMPLE)
-    users = users_of(ordinary)[chosen]
-    fitted = rows.take(chosen)
+    users, fitted = users_of(ordinary)[chosen], rows.take(chosen)
     likelihood = Likelihood.of(planned.terms(), fitted)
     few = Likelihood.of(planned.terms(), fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))
-    near, _ = maximise(few, [term.prior().start for term in likelihood.terms])
+    near = start or maximise(few, [term.prior().start for term in likelihood.terms])[0]
     thetas, _ = maximise(likelihood, near)
-    found = scored(likelihood, thetas, fitted.topic, users)
-    if not sign_is_known(likelihood, thetas, found):
-        return _not_fitted(
+    scores = scored(likelihood, thetas, fitted.topic, users)
+    if not sign_is_known(likelihood, thetas, scores):
+        return (
             "The sign of the factor is not known: these data do not show that answers which were regenerated (where "
             "nobody regenerates: stopped) differ from others in anything else that was done with them."
         )
-    residuals = residual_correlations(likelihood, thetas, fitted.known, found, users)
-    anchors = _examined(planned, thetas, seen)
-    said = sentence(residuals)
-    rare = ", ".join(f"{signal} ({why})" for signal, why in planned.left_out.items())
-    return Factor(
-        planned,
-        thetas,
-        anchors,
-        loadings(likelihood, thetas, found, planned.topics),
-        residuals,
-        refits(few, thetas, DECLARED),
-        [
-            *([f"Left out of the model: {rare}."] if rare else []),
-            *([said] if said else []),
-            *anchors.notes,
-        ],
-    )
+    return _Found(planned, thetas, fitted, users, likelihood, few, scores)
 
 
 def _not_fitted(why: str) -> Factor:

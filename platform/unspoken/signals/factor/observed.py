@@ -29,7 +29,8 @@ def observed(episodes: pl.DataFrame) -> pl.DataFrame:
     no code), however much was copied;
     share, select (given regenerate), edit; writes: the first act was a next message, leaves: it was a close (given
     no message);
-    dwell_s, pause_s, latency_s; idle: log(visible / active), 0 unknown; censored: reading took dwell_s or longer.
+    dwell_s, pause_s, latency_s; idle: log(visible / active), 0 unknown; censored: reading took dwell_s or longer;
+    alone: whole, with no sibling, neither regenerated nor edited.
     """
     seen = pl.col("exposed")
     unread = pl.col("regenerated_unread")
@@ -92,4 +93,5 @@ def observed(episodes: pl.DataFrame) -> pl.DataFrame:
         pl.when(read & (pl.col("longest_pause_ms") > 0)).then(pl.col("longest_pause_ms") / 1000).alias("pause_s"),
         pl.when(read & (waited_ms > 0)).then(waited_ms / 1000).alias("latency_s"),
         first.fill_null("").alias("next_act"),
+        alone.fill_null(False).alias("alone"),
     )
