@@ -195,7 +195,8 @@ def test_the_place_is_fitted_beside_acts_that_do_not_know_which_sibling_was_gone
     units = episodes(messages, acts)
     turned = units.with_columns(pl.col("selected").not_())
     one, other = (
-        revealed.labels(units, taught, evidence.acts(taught), empty(REPLIES), named("chat"), Funnel()) for taught in (units, turned)
+        revealed.labels(units, taught, evidence.acts(taught), empty(REPLIES), named("chat"), Funnel())
+        for taught in (units, turned)
     )
     assert not one.labels["p"].equals(other.labels["p"])
     assert one.unchosen is not None and other.unchosen is not None

@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from unspoken.errors import NotFound
 from unspoken.events import parse
 from unspoken.frames import EVENTS, LABELS, MESSAGES, PAIRS, UNPAIRED, empty
-from unspoken.pairs.build import build
+from unspoken.pairs.build import build, label
 from unspoken.pairs.recipe import named
+from unspoken.pairs.seen import seen, tables
 from unspoken.signals.reading import frames
 from unspoken.simulate.config import World
 from unspoken.simulate.world import simulate
 from unspoken.sources.world import events
-from unspoken.store import datasets, projects, reading, segments
+from unspoken.store import datasets, projects, reading, retention, segments
 from unspoken.store.database import transaction
 from unspoken.store.ingest import ingest
 from unspoken.store.tables import Dataset, Label, Project
@@ -58,21 +59,38 @@ def test_what_is_read_from_the_tables_is_what_the_files_give(engine, filled):
     assert texts == text_of
 
 
-def test_a_dataset_of_tables_segments_and_files_is_the_same_to_the_bit(engine, tmp_path):
+def test_a_dataset_of_tables_segments_and_files_is_the_same_to_the_bit(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "GROUP_ROWS", 64)  # so that its conversations stand in ranges
     world = simulate(World(users=12, exchanges=3), 1, tmp_path / "world")
     sent = [parse(item) for item in events(world)]
     with transaction(engine) as session:
         project = projects.ensure(session, "both", user_secret="00" * 32)
-    for start in range(0, len(sent), 400):  # brought in step by step, as in several builds
-        with transaction(engine) as session:
-            ingest(session, project, sent[start : start + 400], sent_at=None, received_at=AT)
+
+    def by_segments():
         with segments.current(engine, project.id, tmp_path) as kept:
-            by_segments = kept.messages().collect(), kept.events().collect()
-    with transaction(engine) as session:
-        by_tables = reading.read_messages(session, project.id), reading.read_events(session, project.id)
-    by_files = frames(sent, "00" * 32)[:2]
-    digests = {build(*each, named("chat")).digest for each in (by_segments, by_tables, by_files)}
-    assert len(digests) == 1
+            found = seen(kept.made("a test", 64, tables))
+            assert len(kept.manifest.ranges) > 1
+        return label(found, named("chat"))
+
+    def by_tables():
+        with transaction(engine) as session:
+            told = reading.read_messages(session, project.id), reading.read_events(session, project.id)
+        return build(*told, named("chat"))
+
+    for start in range(0, len(sent), 100):  # brought in step by step, as in several builds
+        with transaction(engine) as session:
+            ingest(session, project, sent[start : start + 100], sent_at=None, received_at=AT + timedelta(days=start))
+        first = by_segments()
+    by_files = build(*frames(sent, "00" * 32)[:2], named("chat"))
+    assert first.digest == by_tables().digest == by_files.digest
+    assert (first.funnel, first.signals) == (by_files.funnel, by_files.signals)
+    # What grew old does not come back from what was kept of it.
+    last = AT + timedelta(days=start)
+    retention.expire(engine, project.id, 150, last)
+    segments.expire(tmp_path, project.id, last - timedelta(days=150), 1.0)
+    second = by_segments()
+    assert second.digest == by_tables().digest != first.digest
+    assert_frame_equal(second.episodes, by_tables().episodes)
 
 
 def test_conversations_and_texts_can_be_read_by_name(engine, filled):

@@ -10,6 +10,7 @@ from math import log2
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from unspoken.consent import TRAINING
 from unspoken.errors import Unavailable
 from unspoken.events import hash_user, parse
 from unspoken.jobs import erasing
+from unspoken.pairs.consented import refused
 from unspoken.settings import settings
 from unspoken.store import consents, retention, sealed, segments
 from unspoken.store.database import reading, transaction
@@ -317,6 +319,143 @@ def test_what_people_did_not_agree_to_is_what_the_tables_say(engine, project, ho
     project.settings = {**project.settings, "consent": rule}
     with segments.current(engine, project.id, home) as kept, reading(engine) as session:
         expected = consents.refused(session, project, TRAINING).sort("event")
-        assert_frame_equal(kept.refused(project, TRAINING).sort("event"), expected)
+        events = made(kept)["events"]
+        assert_frame_equal(refused(events, TRAINING, assumed=rule == "assumed").sort("event"), expected)
         assert kept.horizon == horizon(session)
     assert expected.height > 0
+
+
+def as_they_are(messages, events):
+    """Tables that hold what they are made of, so that whatever is stale in them shows."""
+    return {
+        "messages": messages.sort("conversation", "at", "message"),
+        "events": events.sort("conversation", "at", "event"),
+    }
+
+
+def made(kept, make=as_they_are, made_by="a test", rows=segments.GROUP_ROWS):
+    return {name: rows.collect() for name, rows in kept.made(made_by, rows, make).items()}
+
+
+@pytest.fixture
+def made_of(engine, project, home):
+    """Asserts that what is made is up to date; which conversations were made anew, and the manifest."""
+
+    def made_of(made_by="a test"):
+        anew: set[str] = set()
+
+        def make(messages, events):
+            anew.update(events["conversation"])
+            return as_they_are(messages, events)
+
+        with segments.current(engine, project.id, home) as kept:
+            found = made(kept, make, made_by, rows=12)
+            manifest = published(kept.folder)
+        with reading(engine) as session:
+            expected = as_they_are(read_messages(session, project.id), read_events(session, project.id))
+        for name, rows in found.items():
+            assert_frame_equal(rows.drop("consent", strict=False), expected[name])
+        return anew, manifest
+
+    return made_of
+
+
+def test_what_is_made_of_conversations_is_made_anew_where_something_came(store, made_of):
+    assert made_of()[0] == set()
+    store(*exchange("c1"), *exchange("c2"), *exchange("c3"))
+    assert made_of()[0] == {"c1", "c2", "c3"}
+    first = made_of()
+    assert first[0] == set()  # nothing has come: it is read from file
+    store(*exchange("c2"), *exchange("c0", at="2026-09-01T12:00:00Z"))
+    anew, manifest = made_of()
+    assert anew == {"c0", "c2"}
+    assert manifest.stale is None and manifest != first[1]
+    assert made_of("another program")[0] == {"c0", "c1", "c2", "c3"}
+
+
+def test_what_came_while_nobody_asked_is_made_anew_all_the_same(store, made_of, same):
+    store(*exchange("c1"), *exchange("c2"))
+    made_of()
+    store(*exchange("c1"))
+    same()  # read by who makes nothing of it
+    store(*exchange("c3"))
+    same()
+    assert made_of()[0] == {"c1", "c3"}
+
+
+def test_conversations_stand_in_ranges_that_are_parted_as_they_grow(store, made_of, monkeypatch):
+    monkeypatch.setattr(segments, "GROUP_ROWS", 4)
+    monkeypatch.setattr(segments, "FILE_ROWS", 40)
+    ranges = []
+    for start in range(0, 40, 8):
+        store(*(each for number in range(start, start + 8) for each in exchange(f"c{number:02}")))
+        anew, manifest = made_of()
+        assert {f"c{number:02}" for number in range(start, start + 8)} <= anew
+        ranges.append(len(manifest.ranges))
+    assert ranges == sorted(ranges) and ranges[-1] >= 4
+    assert len(anew) < 40
+    store(*exchange("c00"), *exchange("c39"))
+    assert made_of()[0] == {"c00", "c39"}
+
+
+def test_what_grew_old_leaves_what_was_made_of_it(engine, project, home, store, made_of):
+    old = NOW - timedelta(days=40)
+    store(*exchange("over"), *exchange("goes-on"), received_at=old)
+    store(*exchange("goes-on"), *exchange("new"))
+    made_of()
+    store(*exchange("over-before-it-was-read"), received_at=old)
+    with segments.current(engine, project.id, home):
+        pass
+    retention.expire(engine, project.id, 30, NOW)
+    segments.expire(home, project.id, NOW - timedelta(days=30), 1.0)
+    folder = sealed.folder(home, project.id)
+    left = pl.concat([pl.read_parquet(path).select("conversation") for path in folder.glob("*.parquet")])
+    assert set(left["conversation"]) == {"goes-on", "new"}  # in no file, though nobody has asked for the tables yet
+    assert made_of()[0] == {"goes-on"}
+
+
+def test_of_an_erased_user_nothing_is_made_any_more(engine, project, home, store, made_of, impatient):
+    store(*exchange("c1"), *exchange("c2", "bob"))
+    made_of()
+    erase(engine, project, "ann", home)
+    assert not sealed.folder(home, project.id).exists()
+    assert made_of()[0] == {"c2"}
+
+
+MAKER = """
+import os, signal, sys
+from pathlib import Path
+from tests.store.test_segments import as_they_are
+from unspoken.store import segments
+from unspoken.store.database import connect
+
+url, project, home, where, step = sys.argv[1:]
+done = 0
+
+def line(frame, event, argument):
+    global done
+    done += event == "line"
+    if done == int(step):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return line
+
+sys.settrace(lambda frame, event, argument: line if frame.f_code.co_name == where else None)
+with segments.current(connect(url), project, Path(home)) as kept:
+    kept.made("a test", 12, as_they_are)
+"""
+
+
+def test_who_is_killed_while_making_leaves_no_half_of_it_in_use(engine, project, home, store, made_of):
+    store(*exchange("c1"), *exchange("c2"))
+    made_of()
+    # With one table of two, with the next manifest half written, and with what it replaced not removed.
+    for where, step in (("_written", 5), ("publish", 11), ("publish", 16)):
+        store(*exchange("c2"))
+        url = engine.url.render_as_string(hide_password=False)
+        asked = [sys.executable, "-c", MAKER, url, project.id, str(home), where, str(step)]
+        ended = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        anew, manifest = made_of()
+        assert anew <= {"c2"}
+        left = {path.name for path in sealed.folder(home, project.id).iterdir()}
+        assert left == sealed.named(manifest)

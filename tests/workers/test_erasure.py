@@ -131,6 +131,7 @@ def test_a_word_planted_everywhere_is_found_before_the_erasure_and_nowhere_after
     assert {"labels.user", "unpaired.user", "unpaired.people", "events.user", "messages.user"} <= hashes
     assert {"people.user", "participants.user"} <= hashes
     assert {"datasets", "segments"} <= {place.split("/")[0] for place in hashes}
+    assert any(Path(place).name.startswith("answers-") for place in hashes)  # of what was made, beside the segments
     assert not any(USER.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
     with reading(engine) as session:
         before = {model.id for model in models.listed(session, project_id)}

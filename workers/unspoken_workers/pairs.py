@@ -1,19 +1,21 @@
 """From stored events to a dataset, and the chain that follows from one to a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from unspoken import jobs
 from unspoken.consent import TRAINING
-from unspoken.pairs.build import build
-from unspoken.pairs.consented import consented
+from unspoken.pairs.build import label
+from unspoken.pairs.consented import refused
 from unspoken.pairs.recipe import named
+from unspoken.pairs.seen import Seen, program, seen, tables
 from unspoken.rewards.sentences import encoder
 from unspoken.settings import settings
 from unspoken.signals.bots import bots
 from unspoken.store import database, datasets, erasure, projects, quarantine, reading, segments
+from unspoken.store.tables import Project
 from unspoken_workers import artefacts
 from unspoken_workers.app import app
 from unspoken_workers.lease import Lease, engine, perform
@@ -36,9 +38,7 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
         project = projects.get(session, job.project_id or "")
         marked = erasure.mark(session, project.id)
     with segments.current(engine(), project.id, settings().home, lambda note: lease.progress(0.0, note)) as kept:
-        messages, events = kept.messages().collect(), kept.events().collect()
-        refused = kept.refused(project, TRAINING)
-    messages, events, before = consented(messages, events, refused)
+        found = _seen(kept, project, lambda note: lease.progress(0.1, note))
     recipe = named(job.arguments.get("recipe", project.recipe))
 
     def text_of(ids: Sequence[str]) -> Mapping[str, str]:
@@ -54,12 +54,10 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
 
     # With the classifier this process loads torch, which takes it some 300 MB for as long as it lives.
     classifier = settings().replies == "classifier"
-    built = build(
-        messages,
-        events,
+    built = label(
+        found,
         recipe,
         lambda share, note: lease.progress(0.2 + 0.4 * share, note),
-        before,
         text_of,
         encoder(artefacts.cache(project.id), settings().device, settings().threads) if classifier else None,
         quarantined,
@@ -87,3 +85,12 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
         "pairs": built.pairs.height,
         "unpaired": built.unpaired.height,
     }
+
+
+def _seen(kept: segments.Segments, project: Project, say: Callable[[str], None]) -> Seen:
+    assumed = projects.rules(project).consent == "assumed"
+
+    def made(messages: pl.DataFrame, events: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
+        return tables(messages, events, refused(events, TRAINING, assumed=assumed))
+
+    return seen(kept.made(f"{program()} {assumed}", settings().part_events, made, say))

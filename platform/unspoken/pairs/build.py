@@ -1,4 +1,4 @@
-"""Messages and events to labels, pairs and unpaired, with the funnel. The whole of it is a pure function."""
+"""What was seen of answers to labels, pairs and unpaired, with the funnel. The whole of it is a pure function."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -16,9 +16,9 @@ from unspoken.pairs.prompts import TextOf, openings, places, with_topics
 from unspoken.pairs.quarantined import rules as of_quarantined
 from unspoken.pairs.rankings import rankings
 from unspoken.pairs.recipe import Recipe
+from unspoken.pairs.seen import Seen, seen, tables
 from unspoken.signals import evidence
 from unspoken.signals.bots import bots
-from unspoken.signals.episodes import episodes as make_episodes
 
 Progress = Callable[[float, str], None]
 Watch = Callable[[pl.DataFrame], pl.DataFrame]
@@ -34,20 +34,34 @@ def build(
     encode: Encode | None = None,
     quarantined: Watch = bots,
 ) -> Built:
-    """Label every answer and pair what can be paired; TooLittleData when there is no answer at all.
+    """`label` of frames.MESSAGES and frames.EVENTS, which may come in any order and more than once.
 
     `before`: the funnel's steps so far, where something was left out already (see unspoken.pairs.consented).
+    """
+    once = check(events, EVENTS, "events").unique("event", keep="first")
+    return label(seen(tables(messages, once)), recipe, progress, text_of, encode, quarantined, before)
+
+
+def label(
+    found: Seen,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    text_of: TextOf | None = None,
+    encode: Encode | None = None,
+    quarantined: Watch = bots,
+    before: Sequence[dict[str, Any]] = (),
+) -> Built:
+    """Label every answer and pair what can be paired; TooLittleData when there is no answer at all.
+
     `text_of`: texts by message id, asked for prompts and replies alone; without it there are no expressed labels, no
     topics but those the chatbot names, and only equal prompts are one prompt. `encode`: texts to sentence vectors
     (n, 384) for replies; rules alone without it. `quarantined`: from the episodes to user, reason of whoever is to be
     left out.
     """
     say = progress or (lambda share, note: None)
-    funnel = Funnel([*before])
+    funnel = Funnel([*before, *found.steps])
     say(0.05, "answers")
-    # Arrival decides nothing.
-    events = check(events, EVENTS, "events").unique("event", keep="first").sort("conversation", "at", "event")
-    every = _answers(messages, events, funnel)
+    every = _answers(found, funnel)
     held = of_quarantined(quarantined(every))
     free = funnel.keep("answers: quarantine", every, held) if held else every
     units = funnel.keep("answers", free, _unit_rules(recipe))
@@ -61,20 +75,23 @@ def build(
     weights = votes.weights(taught)
     said = records.votes_that_count(stated.labels(taught, recipe, funnel), weights, funnel)
     say(0.4, "replies")
-    wrote, replies = expressed.labels(taught, events, text_of, encode, funnel) if text_of else (None, empty(REPLIES))
+    wrote, replies = (
+        expressed.labels(taught, found.told(), text_of, encode, funnel) if text_of else (None, empty(REPLIES))
+    )
     say(0.6, "revealed labels")
     acts = evidence.acts(units)
     did = revealed.labels(units, taught, acts, replies, recipe, funnel)
     labels = _labels(stated=said, revealed=did.labels, expressed=wrote)
     say(0.8, "pairs")
     chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
-    found = _pairs(
+    hard = _pairs(
         revealed=chains,
         stated=pl.concat(
-            [records.vote_pairs(taught, weights, funnel), _choices(events, taught, funnel)], how="diagonal_relaxed"
+            [records.vote_pairs(taught, weights, funnel), _choices(found.choices, taught, funnel)],
+            how="diagonal_relaxed",
         ),
     )
-    own = records.own_pairs(found, whose, recipe, funnel)
+    own = records.own_pairs(hard, whose, recipe, funnel)
     unpaired = records.unpaired(labels, whose, own, weights, recipe, funnel)
     strangers = records.pairs_of_strangers(unpaired, labels, units, funnel)
     pairs = pl.concat([own, strangers]).sort("family", "chosen", "rejected", "rule")
@@ -88,7 +105,7 @@ def build(
         pairs=pairs,
         unpaired=unpaired,
         funnel=funnel.steps,
-        signals=counted.signals(units, events, replies),
+        signals=counted.signals(units, found, replies),
         notes=[*did.notes, *revealed.place_notes(place), *counted.notes(units)],
         accounts={
             "label_model": did.label_model,
@@ -100,10 +117,9 @@ def build(
     )
 
 
-def _answers(messages: pl.DataFrame, events: pl.DataFrame, funnel: Funnel) -> pl.DataFrame:
+def _answers(found: Seen, funnel: Funnel) -> pl.DataFrame:
     """The episodes, with the funnel's account of conversations without an answer and of answers without a place."""
-    every = make_episodes(messages, events)
-    conversations = messages["conversation"].n_unique()
+    every, conversations, sent = found.episodes, found.conversations, found.totals["answers"]
     answered = every["conversation"].n_unique()
     funnel.step("conversations", conversations, answered, [("nobody answered in it", conversations - answered)])
     if every.is_empty():
@@ -111,7 +127,6 @@ def _answers(messages: pl.DataFrame, events: pl.DataFrame, funnel: Funnel) -> pl
             f"There is nothing to label yet: {conversations} conversations and no answer in them. "
             "Send events to POST /v1/events or import some, then build again."
         )
-    sent = messages.filter(pl.col("role") == "assistant")["message"].n_unique()
     if sent > len(every):
         funnel.step(
             "answers: a place in the tree", sent, len(every), [("its parents run in a circle", sent - len(every))]
@@ -130,8 +145,8 @@ def _unit_rules(recipe: Recipe) -> list[tuple[str, pl.Expr]]:
     return rules
 
 
-def _choices(events: pl.DataFrame, taught: pl.DataFrame, funnel: Funnel) -> pl.DataFrame:
-    choices, left_out = stated.choice_pairs(events, taught)
+def _choices(chosen: pl.DataFrame, taught: pl.DataFrame, funnel: Funnel) -> pl.DataFrame:
+    choices, left_out = stated.choice_pairs(chosen, taught)
     offered = len(choices) + sum(count for _, count in left_out)
     if offered:
         funnel.step("stated: side-by-side choices", offered, len(choices), left_out)

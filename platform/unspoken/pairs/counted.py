@@ -4,32 +4,20 @@ from typing import Any
 
 import polars as pl
 
+from unspoken.events import KINDS
+from unspoken.pairs.seen import Seen
 from unspoken.signals.episodes import STATED_KINDS
 
 
-def signals(units: pl.DataFrame, events: pl.DataFrame, replies: pl.DataFrame) -> list[dict[str, Any]]:
+def signals(units: pl.DataFrame, found: Seen, replies: pl.DataFrame) -> list[dict[str, Any]]:
     """family, signal, events, answers, share of the units. What is said of a conversation speaks of its answers."""
-    acts = events.filter(pl.col("kind") != "message")
-    about = pl.concat(
-        [
-            acts.join(units.select("message"), on="message").select("kind", "message"),
-            acts.filter(pl.col("message").is_null())
-            .join(units.select("conversation", unit="message"), on="conversation")
-            .select("kind", message="unit"),
-        ]
-    )
-    counts = (
-        acts.group_by("kind")
-        .agg(pl.len().alias("events"))
-        .join(about.group_by("kind").agg(pl.col("message").n_unique().alias("answers")), on="kind", how="left")
-    )
+    kinds = found.beside.join(units.select("message"), on="message", how="semi")["kinds"]
+    came = {kind: found.totals[kind] for kind in sorted(KINDS) if kind != "message" and found.totals[kind]}
+    counts = [(kind, events, int(((kinds & 2 ** KINDS.index(kind)) > 0).sum())) for kind, events in came.items()]
     on = int(units["continued"].sum())
     wrote = replies.group_by("reply_class").agg(pl.len().alias("events"), pl.col("message").n_unique().alias("answers"))
     rows = [
-        *(
-            ("stated" if row[0] in STATED_KINDS else "revealed", *row)
-            for row in counts.fill_null(0).sort("kind").rows()
-        ),
+        *(("stated" if row[0] in STATED_KINDS else "revealed", *row) for row in counts),
         ("revealed", "wrote again", on, on),
         *(("expressed", *row) for row in wrote.sort("reply_class").rows()),
     ]

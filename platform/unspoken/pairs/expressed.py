@@ -15,14 +15,16 @@ _AT_ONCE = 20_000  # answers whose conversations' texts are held at a time
 
 
 def labels(
-    units: pl.DataFrame, events: pl.DataFrame, text_of: TextOf, encode: Encode | None, funnel: Funnel
+    units: pl.DataFrame, told: pl.DataFrame, text_of: TextOf, encode: Encode | None, funnel: Funnel
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(frames.LABELS of the family, frames.REPLIES). Texts of prompts and replies are asked for, never an answer's."""
+    """(frames.LABELS of the family, frames.REPLIES). Texts of prompts and replies are asked for, never an answer's.
+
+    `told`: kind, message, at, event of what told the replies.
+    """
     answered = funnel.keep(
         "expressed: answers with a reply", units, [("nobody wrote again below it", pl.col("reply").is_null())]
     )
     found, said = [empty(LABELS)], [empty(REPLIES)]
-    told = events.filter(pl.col("kind") == "message")
     known = 0
     for some in _conversations(units):
         wanted = pl.concat([some["prompt"], some["reply"]]).drop_nulls().unique().sort()

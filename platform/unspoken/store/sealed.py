@@ -32,10 +32,18 @@ class File(msgspec.Struct, frozen=True):
     starts: list[str]
 
 
+class Range(msgspec.Struct, frozen=True):
+    """Conversations from `start` on, to where the next range begins: a file of each table made of them, by name."""
+
+    start: str
+    files: dict[str, str] = {}
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What counts. `ends` are (seq, id) of the first and the last event in the order of `seq`; `made` numbers files.
 
-    `oldest` is when the first event arrived, in microseconds since 1970.
+    `oldest` is when the first event arrived, in microseconds since 1970. Of what is made of the events, `ranges`,
+    `made_by` says by which program, and the file `stale` which conversations are to be made anew (store/ranges.py).
     """
 
     columns: list[str]
@@ -45,6 +53,9 @@ class Manifest(msgspec.Struct, frozen=True):
     made: int = 0
     events: list[File] = []
     messages: list[File] = []
+    made_by: str = ""
+    ranges: list[Range] = []
+    stale: str | None = None
 
 
 def folder(home: Path, project_id: str) -> Path:
@@ -81,7 +92,7 @@ def manifest(folder: Path) -> Manifest | None:
     except (OSError, msgspec.DecodeError):
         clear(folder)
         return None
-    clear(folder, _named(found))
+    clear(folder, named(found))
     return found
 
 
@@ -94,7 +105,7 @@ def publish(folder: Path, manifest: Manifest) -> None:
         os.fsync(file.fileno())
     beside.replace(folder / "manifest.json")
     synced(folder)
-    clear(folder, _named(manifest))
+    clear(folder, named(manifest))
 
 
 def synced(path: Path) -> None:
@@ -131,8 +142,11 @@ def discard(home: Path, project_id: str, check: Callable[[], None], patience_s: 
     return files
 
 
-def _named(manifest: Manifest) -> set[str]:
-    return {"manifest.json", *(each.name for each in (*manifest.events, *manifest.messages))}
+def named(manifest: Manifest) -> set[str]:
+    """The files that count."""
+    sealed = {each.name for each in (*manifest.events, *manifest.messages)}
+    made = {file for each in manifest.ranges for file in each.files.values()}
+    return {"manifest.json", *sealed, *made, *([manifest.stale] if manifest.stale else [])}
 
 
 def _held(descriptor: int) -> bool:

@@ -7,7 +7,7 @@ the rows themselves. No text stands in them. They are a copy: whoever doubts the
 A message is settled with the first event that carries it, which was written in the same transaction.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,24 +19,24 @@ from msgspec.structs import replace
 from sqlalchemy import Engine, and_
 from sqlalchemy.orm import Session
 
-from unspoken.consent import allows
-from unspoken.frames import EVENTS, MESSAGES, REFUSED, Schema, empty
-from unspoken.store import erasure, projects, sealed
+from unspoken.frames import EVENTS, MESSAGES, Schema, empty
+from unspoken.store import erasure, ranges, sealed
 from unspoken.store.database import reading
 from unspoken.store.horizon import between, horizon, stream
 from unspoken.store.reading import STORED, event_blocks, message_blocks, of_messages
 from unspoken.store.rows import microseconds
 from unspoken.store.sealed import File, Manifest, clear, locked, manifest, publish, speaks_of, synced
-from unspoken.store.tables import Message, Project
+from unspoken.store.tables import Message
 
 FILE_ROWS = 262_144  # events in one file at most: some 100 MB as a frame, 0.6 GB while they are read and written
 GROUP_ROWS = 65_536  # rows whose conversations share one statistic
 NAMES = 500  # ids in one IN (…)
 COLUMNS = [f"{name} {kind}" for schema in (STORED, MESSAGES) for name, kind in schema.items()]
 Say = Callable[[str], None]
+Make = Callable[[pl.DataFrame, pl.DataFrame], Mapping[str, pl.DataFrame]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Segments:
     """A project's settled events and messages, up to `horizon`. Files are sorted by conversation, time and id."""
 
@@ -56,14 +56,26 @@ class Segments:
         """frames.MESSAGES."""
         return self._scan(self.manifest.messages, MESSAGES)
 
-    def refused(self, project: Project, purpose: str) -> pl.DataFrame:
-        """frames.REFUSED, as store/consents.py has it from the database."""
-        assumed = projects.rules(project).consent == "assumed"
-        said = self._scan(self.manifest.events, STORED).select("event", "consent")
-        every = said.select(pl.col("consent").unique()).collect()["consent"]
-        no = [each for each in every if not allows(each, purpose, assumed=assumed)]
-        of_those = said.filter(pl.col("consent").is_in(pl.Series(no, dtype=pl.String).implode(), nulls_equal=True))
-        return of_those.select("event", said=pl.col("consent").is_not_null()).collect().cast(dict(REFUSED))  # type: ignore[arg-type]
+    def made(self, made_by: str, rows: int, make: Make, say: Say = lambda note: None) -> dict[str, pl.LazyFrame]:
+        """Tables made of every conversation alone, by conversation: what is on file, renewed where it has to be.
+
+        `make` has messages and events (frames.EVENTS, and `consent`) of some conversations, about `rows` events at a
+        time, and gives their tables, sorted so. What was made by another program than `made_by` is made anew.
+        """
+
+        def of(which: pl.Expr) -> Mapping[str, pl.DataFrame]:
+            events = self._scan(self.manifest.events, STORED).select(*EVENTS, "consent")
+            return make(*pl.collect_all([each.filter(which) for each in (self.messages(), events)], engine="streaming"))
+
+        def told(number: int, of: int) -> None:
+            say(f"reading conversations: part {number:,} of {of:,}")
+
+        before = self.manifest
+        self.manifest = ranges.brought_up(self.folder, before, made_by, self.cuts(rows), of, told)
+        if self.manifest != before:
+            publish(self.folder, self.manifest)
+        parts = [each.files for each in self.manifest.ranges]
+        return {name: pl.scan_parquet([self.folder / part[name] for part in parts]) for name in parts[0]}
 
     def cuts(self, rows: int) -> list[str]:
         """Conversations that part the events, by `cut <= conversation`, into ranges of about so many rows each.
@@ -103,17 +115,22 @@ def expire(home: Path, project_id: str, before: datetime, patience_s: float) -> 
         kept = manifest(folder)
         if kept is None or kept.columns != COLUMNS or kept.oldest >= first:
             return
-        writer = _Writer(folder, Manifest(COLUMNS, kept.horizon, made=kept.made))
-        gone = [pl.Series("message", dtype=pl.String)]
+        writer = _Writer(folder, replace(kept, ends=[], oldest=sealed.NEVER, events=[], messages=[]))
+        stay, go = [empty(STORED)["conversation"]], [empty(STORED).select("conversation", "message", "kind")]
         for file in kept.events:
             rows = pl.read_parquet(folder / file.name)
             stays = pl.col("received_at") >= first
-            gone.append(rows.filter(~stays & (pl.col("kind") == "message"))["message"])
+            stay.append(rows.filter(stays)["conversation"].unique())
+            go.append(rows.filter(~stays).select("conversation", "message", "kind"))
             writer.add_events(rows.filter(stays))
+        gone = pl.concat(go)
+        messages = gone.filter(pl.col("kind") == "message").select("message")
         for file in kept.messages:
             rows = pl.read_parquet(folder / file.name)
-            writer.add_messages(rows.join(pl.concat(gone).to_frame(), on="message", how="anti"))
-        publish(folder, writer.after)
+            writer.add_messages(rows.join(messages, on="message", how="anti"))
+        talks, left = gone["conversation"].unique(), pl.concat(stay).unique()
+        left = left.filter(left.is_in(talks.implode()))
+        publish(folder, ranges.taken_out(folder, writer.after, talks, left))
 
 
 def _synced(engine: Engine, project_id: str, folder: Path, say: Say) -> Manifest:
@@ -126,15 +143,16 @@ def _synced(engine: Engine, project_id: str, folder: Path, say: Say) -> Manifest
             clear(folder)
             before = Manifest(COLUMNS)
         writer = _Writer(folder, before)
-        told = [pl.Series("message", dtype=pl.String)]
+        told, talks = [pl.Series("message", dtype=pl.String)], [pl.Series("conversation", dtype=pl.String)]
         news = stream(project_id) & and_(*between(before.horizon, until))
         for batch in _batches(event_blocks(session, news), STORED, lambda rows: say(f"reading events: {rows:,}")):
             told.append(batch.filter(pl.col("kind") == "message")["message"])
+            talks.append(batch["conversation"].unique())
             writer.add_events(batch)
         frames = _told(session, project_id, pl.concat(told).unique(), Segments(folder, before))
         for batch in _batches(frames, MESSAGES, lambda rows: say(f"reading messages: {rows:,}")):
             writer.add_messages(batch)
-    after = replace(writer.after, horizon=until)
+    after = replace(ranges.out_of_date(folder, writer.after, pl.concat(talks)), horizon=until)
     if after != before:
         # An erasure that is asked for from here on waits for the lock, and then removes what is published now.
         with reading(engine) as session:

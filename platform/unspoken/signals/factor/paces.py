@@ -9,36 +9,58 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 LEAST_SD = 1e-3  # of e: a time that varies by less is fixed by its length and groups, and says nothing of worth
 ROUNDS = 8  # of going over the effects; they are nearly orthogonal, so the changes vanish after a few
-# Residuals become normal scores, so that their shape alone, of whatever cause, never passes for a loading.
+# Residuals become normal scores, so that their shape alone, of whatever cause, never passes for a loading: among those
+# before the same next act, because the wait for a copy and the wait for a message have shapes of their own.
 LEVELS: Floats = np.linspace(0.005, 0.995, 199)
 SCORES: Floats = ndtri(LEVELS)
+ENOUGH = 100  # residuals, for a shape to be known
 
 
 @dataclass(frozen=True)
 class Pace:
-    """A fitted log-linear model of one time. `effects`: per grouping, the effect of each of its codes; sd of e."""
+    """A fitted log-linear model of one time. `effects`: per grouping, the effect of each of its codes; sd of e.
+
+    `quantiles`: of the residuals in sd, at LEVELS, by the code of the next act where that is a grouping; empty where
+    there were fewer than ENOUGH.
+    """
 
     intercept: float
     slopes: Sequence[float]  # of the covariates
     effects: Mapping[str, Sequence[float]]
     user_variance: float
     sd: float
-    quantiles: Sequence[float]  # of the residuals in sd, at LEVELS
+    quantiles: Sequence[Sequence[float]]
 
     def residuals(self, log_s: Floats, covariates: Floats, users: Codes, groups: Mapping[str, Codes]) -> Floats:
-        """(n,) normal scores, within ± 2.6. Users of −1 have no effect of their own. NaN where log_s is."""
-        return np.interp(self._standardised(log_s, covariates, users, groups), self.quantiles, SCORES)
+        """(n,) normal scores, within ± 2.6. Users of −1 have no effect of their own. NaN where log_s is, or where the
+        shape of such residuals is not known.
+        """
+        left = self._standardised(log_s, covariates, users, groups)
+        shapes, scores = self._shapes(groups, len(left)), np.full(len(left), np.nan)
+        for code, quantiles in enumerate(self.quantiles):
+            if quantiles:
+                of = shapes == code
+                scores[of] = np.interp(left[of], quantiles, SCORES)
+        return scores
 
     def scored(self, log_s: Floats, covariates: Floats, users: Codes, groups: Mapping[str, Codes]) -> "Pace":
         """The same with the quantiles of these rows."""
         left = self._standardised(log_s, covariates, users, groups)
-        return replace(self, quantiles=np.quantile(left, LEVELS).tolist())
+        shapes = self._shapes(groups, len(left))
+        of = [left[shapes == code] for code in range(int(shapes.max(initial=0)) + 1)]
+        return replace(
+            self, quantiles=[np.quantile(each, LEVELS).tolist() if len(each) >= ENOUGH else [] for each in of]
+        )
+
+    def _shapes(self, groups: Mapping[str, Codes], rows: int) -> Codes:
+        return groups["next_act"] if "next_act" in self.effects else np.zeros(rows, np.int64)
 
     def _standardised(self, log_s: Floats, covariates: Floats, users: Codes, groups: Mapping[str, Codes]) -> Floats:
         left = log_s - self.intercept - covariates @ np.asarray(self.slopes)
@@ -76,17 +98,23 @@ def variances(values: Floats, codes: Codes) -> tuple[float, float]:
 def fit_pace(
     log_s: Floats, covariates: Floats, users: Codes, groups: Mapping[str, Codes], sizes: Mapping[str, int]
 ) -> Pace:
-    """The model of the rows given, all finite. covariates: (n, k); groups: codes 0 … size − 1 per grouping."""
+    """The model of the rows given, all finite. groups: codes 0 … size − 1 per grouping.
+
+    covariates: (n, k) log of the length, then what a time may have been lengthened by, in log units: that can be all
+    of it or nothing, so its slope stays within 0 and 1. (Where idle time is a share of the reading time, a free slope
+    takes it for the reading itself, and nothing is left to judge by.)
+    """
     effects = {name: np.zeros(sizes[name]) for name in groups}
     user_effect = np.zeros(max(int(users.max()) + 1, 1))
     own = users >= 0
     between, within = 0.0, 1.0
-    columns = np.column_stack([np.ones(len(log_s)), covariates])
-    inverse = np.linalg.pinv(columns.T @ columns)
+    rotated, triangle = np.linalg.qr(columns := np.column_stack([np.ones(len(log_s)), covariates]))
+    most = np.array([np.inf, np.inf, *np.ones(covariates.shape[1] - 1)])
+    least = np.where(np.isinf(most), -np.inf, 0.0)
     slopes = np.zeros(columns.shape[1])
     for _ in range(ROUNDS):
         given = np.where(own, user_effect[users], 0.0) + sum(effects[name][codes] for name, codes in groups.items())
-        slopes = inverse @ (columns.T @ (log_s - given))
+        slopes = lsq_linear(triangle, rotated.T @ (log_s - given), (least, most)).x
         left = log_s - columns @ slopes
         for name, codes in groups.items():
             rest = left - given + effects[name][codes]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from unspoken.frames import EPISODES, EVENTS, Schema, check
+from unspoken.frames import EPISODES, Schema, check
 
 TURNS: Schema = {
     "message": pl.String,  # the answer that was replied to
@@ -19,16 +19,11 @@ TURNS: Schema = {
 
 
 def turns(episodes: pl.DataFrame, events: pl.DataFrame, texts: Mapping[str, str]) -> pl.DataFrame:
-    """TURNS from frames.EPISODES, frames.EVENTS and the texts of user messages by id.
+    """TURNS from frames.EPISODES, kind, message, at, event of frames.EVENTS, and the texts of user messages by id.
 
     A reply whose text is not given has no row.
     """
-    own = (
-        check(events, EVENTS, "events")
-        .filter(pl.col("kind") == "message")
-        .sort("at", "event")
-        .unique("message", keep="first")
-    )
+    own = events.filter(pl.col("kind") == "message").sort("at", "event").unique("message", keep="first")
     known = pl.DataFrame(
         {"reply": list(texts), "text": list(texts.values())},
         schema_overrides=dict.fromkeys(("reply", "text"), pl.String),
