@@ -19,7 +19,6 @@ ROUNDS = 8  # of going over the effects; they are nearly orthogonal, so the chan
 # Residuals become normal scores, so that their shape alone, of whatever cause, never passes for a loading: among those
 # before the same next act, because the wait for a copy and the wait for a message have shapes of their own.
 LEVELS: Floats = np.linspace(0.005, 0.995, 199)
-SCORES: Floats = ndtri(LEVELS)
 ENOUGH = 100  # residuals, for a shape to be known
 
 
@@ -47,7 +46,7 @@ class Pace:
         for code, quantiles in enumerate(self.quantiles):
             if quantiles:
                 of = shapes == code
-                scores[of] = np.interp(left[of], quantiles, SCORES)
+                scores[of] = _normal(left[of], np.asarray(quantiles))
         return scores
 
     def scored(self, log_s: Floats, covariates: Floats, users: Codes, groups: Mapping[str, Codes]) -> "Pace":
@@ -70,6 +69,12 @@ class Pace:
         effect = shrunken(left[known], users[known], int(users.max(initial=-1)) + 1, self.user_variance, self.sd**2)
         left[users >= 0] -= effect[users[users >= 0]]
         return np.asarray(left / self.sd)
+
+
+def _normal(values: Floats, quantiles: Floats) -> Floats:
+    """Normal scores; of a value that is several of the quantiles, as of clocks that tick, that of the middle one."""
+    up_to, below = np.interp(values, quantiles, LEVELS), 1 - np.interp(-values, -quantiles[::-1], LEVELS)
+    return np.asarray(ndtri((up_to + below) / 2))
 
 
 def shrunken(values: Floats, codes: Codes, size: int, between: float, within: float) -> Floats:
