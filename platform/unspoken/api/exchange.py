@@ -136,6 +136,10 @@ class Stream(Exchange):
             )
         self._end()
 
+    def drop(self) -> None:
+        """Ends the connection: what was begun cannot be ended well."""
+        self._protocol.transport.close()
+
     def _end(self) -> None:
         self.response_started = self.response_complete = True
         if not self.keep_alive:

@@ -1,10 +1,14 @@
 """What goes wrong: no upstream, garbage, too much, a revoked key, a stale connection."""
 
+import asyncio
+import gc
 import json
+from dataclasses import replace
 from threading import Thread
 from time import sleep
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
@@ -121,6 +125,53 @@ def test_an_error_within_a_stream_is_an_error_of_the_answer(http, upstream, tree
     answer = http.post(PATH, json=ASK | {"stream": True})
     assert b"overloaded" in answer.content
     assert tree.message(answer.headers["x-unspoken-message"]).finish == "error"
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 8\r\n\r\nLEFTOVER",
+        b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    ],
+)
+def test_what_comes_between_two_answers_reaches_nobody(http, upstream, tree, later):
+    upstream.replies.append(replace(completion("To the first."), later=later))
+    assert "To the first." in http.post(PATH, json=ASK).text
+    sleep(0.4)
+    upstream.replies.append(completion("To the second."))
+    second = http.post(PATH, json={"messages": [{"role": "user", "content": "And me?"}]})
+    assert second.status_code == 200
+    assert "To the second." in second.text and "LEFTOVER" not in second.text
+    assert [each.text for each in tree.messages() if each.role == "assistant"] == ["To the first.", "To the second."]
+
+
+def test_a_status_that_http_does_not_have_is_a_503(http, upstream):
+    http.post(PATH, json=ASK)
+    upstream.replies.append(Reply([b"{}"], status=600, headers={"content-type": "application/json"}))
+    answer = http.post(PATH, json=ASK)
+    assert answer.status_code == 503
+    assert "status 600" in answer.json()["detail"]
+
+
+def test_a_connection_that_never_was_leaves_nothing_behind(monkeypatch):
+    async def ask_in_tls_where_nobody_speaks_it():
+        async def talk(reader, writer):
+            await reader.read(10)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        lines = wire.Lines("127.0.0.1", server.sockets[0].getsockname()[1], secure=True)
+        for _ in range(3):
+            with pytest.raises(OSError):
+                await lines.head(b"GET / HTTP/1.1\r\n\r\n", None)
+        server.close()
+        await asyncio.sleep(0.3)
+        gc.collect()
+        return sum(type(each) is wire.Line for each in gc.get_objects())
+
+    monkeypatch.setattr(wire, "READ_S", 0.1)
+    assert uvloop.run(ask_in_tls_where_nobody_speaks_it()) == 0
 
 
 def test_an_upstream_that_says_nothing_is_a_503_and_is_asked_once(monkeypatch, http, upstream):

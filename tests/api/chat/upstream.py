@@ -18,11 +18,15 @@ class Gate:
 
 @dataclass
 class Reply:
-    """One answer: `parts` are bytes to send, gates to wait at, or None to break the connection. Status 0: no head."""
+    """One answer: `parts` are bytes to send, gates to wait at, or None to break the connection. Status 0: no head.
+
+    `later`: bytes that follow the answer on the idle connection, a moment after.
+    """
 
     parts: list[bytes | Gate | None]
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    later: bytes = b""
 
 
 @dataclass
@@ -134,6 +138,10 @@ class Upstream:
             await writer.drain()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+        if reply.later:
+            await asyncio.sleep(0.1)
+            writer.write(reply.later)
+            await writer.drain()
         return True
 
     async def _opened(self, gate: Gate, reader: asyncio.StreamReader) -> bool:

@@ -5,6 +5,7 @@ and a task that waits for another, would take longer than all the rest. For anyt
 """
 
 import asyncio
+import logging
 from time import perf_counter
 
 from unspoken.api import bodies, edge, problems
@@ -20,6 +21,9 @@ from unspoken.store.columns import now
 
 LARGE = 100_000  # bytes; larger histories are read where they hold up nobody's first token
 HEAD_S = 0.002  # how long a head waits for the words that most often follow it at once
+
+
+log = logging.getLogger(__name__)
 
 
 class Chats:
@@ -67,8 +71,14 @@ class _Reader:
 
     def _word(self) -> None:
         """Something happened to the generation or the connection."""
-        if not self._over:
+        if self._over:
+            return
+        try:
             self._go_on()
+        except Exception:  # whatever is wrong with one reader ends no generation
+            log.exception("an answer could not be passed on")
+            self._stream.drop()
+            self._end()
 
     def _go_on(self) -> None:
         generation, stream = self._generation, self._stream

@@ -47,7 +47,7 @@ class Line(asyncio.Protocol):
         self.lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()  # or asked
-        self._watch = self._loop.call_later(READ_S, self._silent)
+        self._watch: asyncio.TimerHandle
         self.begin()
 
     def begin(self) -> None:
@@ -57,13 +57,14 @@ class Line(asyncio.Protocol):
         self.headers: Headers = []
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
-        self._headed = self._complete = self._started = False
+        self._asked = self._headed = self._complete = self._started = False
         self.reusable = False  # until this answer was read to its end: what is left of it must reach nobody else
         self._error: str | None = None
         self._word: asyncio.Future[None] | None = None
 
     def ask(self, request: bytes) -> None:
         """Sends a request."""
+        self._asked = True
         self._heard_at = self._loop.time()
         self.transport.write(request)
 
@@ -112,6 +113,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's."""
         self.transport, self.open = cast(asyncio.Transport, transport), True  # uvloop's has no such base
+        self._watch = self._loop.call_later(READ_S, self._silent)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
@@ -120,7 +122,7 @@ class Line(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._error = f"what it sent is not HTTP: {error}"
+            self._error = f"what it sent is not HTTP: {error.__context__ or error}"
             self.close()
         if self._waiting > BUFFER and self.open:
             self.transport.pause_reading()
@@ -138,6 +140,11 @@ class Line(asyncio.Protocol):
         self.lost.set()
         self._wake()
 
+    def on_message_begin(self) -> None:
+        """httptools's. What nobody asked for ends the connection: it must not be taken for the next one's answer."""
+        if self._complete or not self._asked:
+            raise Broken("an answer that nobody asked for")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools's."""
         self.headers.append((name.lower(), value))
@@ -145,6 +152,8 @@ class Line(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """httptools's."""
         self.status = self._parser.get_status_code()
+        if self.status > 599:
+            raise Broken(f"status {self.status}")
         self._headed = self.status >= 200
 
     def on_body(self, body: bytes) -> None:
