@@ -12,6 +12,7 @@ from tests.signals.factor_world import draw
 
 from unspoken.frames import EPISODES
 from unspoken.signals.factor.design import design
+from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.model import Factor, fit
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
 from unspoken.signals.factor.times import Time
@@ -33,6 +34,10 @@ def small() -> Factor:
 @pytest.fixture(scope="module")
 def labels(model: Factor) -> pl.DataFrame:
     return model.posterior(WORLD.episodes)
+
+
+def observed_of(episodes: pl.DataFrame) -> pl.DataFrame:
+    return observed(episodes.select(REVEALED_COLUMNS), log_of(episodes))
 
 
 def slope(model: Factor, signal: str, topic: str | None = None) -> tuple[float, float]:
@@ -208,7 +213,7 @@ def test_without_stops_and_regenerations_the_factor_has_no_sign_and_is_not_fitte
 
 def test_closed_then_copied_counts_as_closed():
     row = WORLD.episodes.filter(pl.col("closed") == "streaming").head(1)
-    seen = observed(row.with_columns(copied_share=pl.lit(1.0)).select(REVEALED_COLUMNS))
+    seen = observed_of(row.with_columns(copied_share=pl.lit(1.0)))
     assert seen["close"].to_list() == [1.0]
     assert seen["copy"].to_list() == [None]
 
@@ -247,8 +252,8 @@ def test_a_time_that_does_not_vary_is_left_out_and_the_account_is_strict_json(ms
         visible_ms=pl.lit(ms, pl.Int64), chars=pl.lit(4, pl.Int64), duration_ms=pl.lit(4000, pl.Int64),
         idle_ms=pl.lit(0, pl.Int64),
     )  # fmt: skip
-    seen = observed(one.select(REVEALED_COLUMNS))
-    planned = design(seen, 0.0)
+    seen = observed_of(one)
+    planned = design(seen, 0.0, log_of(one))
     assert planned.left_out["dwell"] == "does not vary"
     assert "dwell" not in planned.paces
     json.dumps(asdict(planned), allow_nan=False)
@@ -262,7 +267,7 @@ def test_times_of_clocks_gone_wrong_count_as_a_day():
         WORLD.episodes.with_columns(visible_ms=wrong.then(ms).otherwise("visible_ms"), idle_ms=pl.lit(0, pl.Int64))
         for ms in (2**53 - 1, 86_400_000)
     )
-    found, expected = (design(observed(e.select(REVEALED_COLUMNS)), 0.0).paces["dwell"] for e in (huge, day))
+    found, expected = (design(observed_of(e), 0.0, log_of(e)).paces["dwell"] for e in (huge, day))
     assert found == expected
 
 

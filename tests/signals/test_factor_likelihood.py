@@ -8,6 +8,7 @@ from tests.signals.factor_world import draw
 
 from unspoken.signals.factor.design import design
 from unspoken.signals.factor.likelihood import Likelihood, maximise
+from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
 from unspoken.signals.factor.terms import Floats
 
@@ -16,8 +17,8 @@ WORLD = draw(2500, seed=6, close_by_topic=(-0.8, 0.6), lost=0.1)
 
 def likelihood_of(rows: int, loss: float) -> Likelihood:
     """Of the first rows: with a loss, acts of those with a gap may have been lost."""
-    seen = observed(WORLD.episodes.select(REVEALED_COLUMNS))
-    planned = design(seen, loss)
+    seen = observed(WORLD.episodes.select(REVEALED_COLUMNS), log_of(WORLD.episodes))
+    planned = design(seen, loss, log_of(WORLD.episodes))
     return Likelihood.of(planned.terms(), planned.rows(seen.head(rows)))
 
 

@@ -11,6 +11,7 @@ from unspoken.signals.episodes import READING_CHARS_PER_S
 from unspoken.signals.factor.acts import Act, Regenerate, Variety
 from unspoken.signals.factor.habits import Habit, fit_habit
 from unspoken.signals.factor.hazards import Hazard
+from unspoken.signals.factor.log import Log
 from unspoken.signals.factor.paces import LEAST_SD, Pace, fit_pace
 from unspoken.signals.factor.terms import Codes, Floats, Rows, Term
 from unspoken.signals.factor.times import Time
@@ -39,6 +40,7 @@ class Design:
     topics: Sequence[str]
     devices: Sequence[str]
     loss: float  # share of events that never came, where some did not
+    log: Log
     edges: Mapping[str, Sequence[float]]  # s, of each hazard's baseline
     rates: Mapping[str, float]  # of each act and hazard, over all
     habits: Mapping[str, Habit]
@@ -104,7 +106,7 @@ class Design:
     def from_dict(said: Mapping[str, Any]) -> "Design":
         habits = {signal: Habit(**habit) for signal, habit in said["habits"].items()}
         paces = {signal: Pace(**pace) for signal, pace in said["paces"].items()}
-        return Design(**{**said, "habits": habits, "paces": paces})
+        return Design(**{**said, "log": Log(**said["log"]), "habits": habits, "paces": paces})
 
 
 def _less(of: Mapping[str, T], gone: Container[str]) -> dict[str, T]:
@@ -117,7 +119,7 @@ def lost_share(seen: pl.DataFrame) -> float:
     return float(np.clip(1 - gaps["viewed"].to_numpy().mean(), LEAST_LOSS, MOST_LOSS)) if len(gaps) else 0.0
 
 
-def design(seen: pl.DataFrame, loss: float) -> Design:
+def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
     """What `observed` rows, of which no event was lost, allow: signals that fire, and rest, often enough."""
     topics = ["", *_frequent(seen["topic"])]
     devices = ["", *_frequent(seen["device"])]
@@ -159,7 +161,7 @@ def design(seen: pl.DataFrame, loss: float) -> Design:
             paces[signal] = pace
         else:
             left_out[signal] = "does not vary"
-    return Design(topics, devices, loss, edges, rates, habits, paces, left_out)
+    return Design(topics, devices, loss, log, edges, rates, habits, paces, left_out)
 
 
 def users_of(seen: pl.DataFrame) -> Codes:

@@ -36,6 +36,7 @@ from unspoken.signals.factor.design import (
 )
 from unspoken.signals.factor.explain import labels
 from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, posterior
+from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
 from unspoken.signals.factor.spoken import another_thing, of_replies, replies_to, tied, without
 from unspoken.signals.factor.terms import Codes, Floats, Rows
@@ -76,7 +77,7 @@ class Factor:
             return _by_hand(rows)
         # In one fixed order, so that every sum has the same bits whatever the order of the rows.
         ordered = rows.with_row_index("place").sort("message", "user")
-        seen = observed(ordered)
+        seen = observed(ordered, self.design.log)
         found = labels(self.design, self.thetas, self.anchors, seen)
         return (
             pl.concat([ordered.select("place", "message", "user", "evidence"), found], how="horizontal")
@@ -120,10 +121,12 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     fixed sample, by a hash of the message. `said`: frames.REPLIES; a behaviour that goes with them beyond what the
     worth explains is left out (spoken.py), and nothing else of the model depends on them.
     """
-    seen = observed(episodes.select(REVEALED_COLUMNS).sort("message", "user"))
+    rows = episodes.select(REVEALED_COLUMNS).sort("message", "user")
+    log = log_of(rows)
+    seen = observed(rows, log)
     loss = lost_share(seen)
     ordinary = _teaching(seen, loss)
-    planned = design(ordinary, loss)
+    planned = design(ordinary, loss, log)
     said = empty(REPLIES) if said is None else said
     spoken = replies_to(ordinary, said)
     spoken = spoken[_sample(spoken["message"], None, SPOKEN)]
