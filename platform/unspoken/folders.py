@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from unspoken.errors import BadInput, Unavailable
 
+NEW, OLD = "new", "old"
 _FULL = ("No space left", "File too large")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def check_replaceable(folder: Path, kind: str, ours: Callable[[Path], bool] | None = None) -> None:
@@ -28,80 +31,89 @@ def check_replaceable(folder: Path, kind: str, ours: Callable[[Path], bool] | No
 
 @contextmanager
 def replacing(folder: Path, kind: str, ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
-    """A folder beside, moved into place when the block ends well and removed when it does not.
+    """A folder to write in, moved into place when the block ends well and removed when it does not.
 
     A reader sees the old folder, the new one, or none, never half of one. BadInput as check_replaceable; Unavailable
-    when the disk is full.
+    as beside.
     """
-    folder = folder.absolute()
-    sweep(folder)
     check_replaceable(folder, kind, ours)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    lock = os.open(beside, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system that locks no folders: then nobody sweeps there either
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield beside
+    with beside(folder) as (place, folder):
+        new = place / NEW
+        new.mkdir()
+        yield new
+        check_replaceable(folder, kind, ours)  # again: what came there meanwhile is somebody's
+        new.stat()  # somebody who removed it is found out before the old one moves
         # Moved away before it is removed: a folder half removed would be nobody's result, and in the way for ever.
         if folder.exists():
-            folder.replace(old)
-        beside.replace(folder)
-    except Exception as error:  # each library says it in an error of its own
-        if any(said in str(error) for said in _FULL):
-            raise Unavailable(f"No space is left to write {folder}. Free some, or name another place.") from error
-        raise
-    finally:
-        os.close(lock)
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+            folder.replace(place / OLD)
+        new.replace(folder)
+
+
+@contextmanager
+def beside(out: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder to write in, next to what `out` names (a link is followed), and what it names; removed at the end.
+
+    Its lock is held as long as it is there. Unavailable when the disk is full or somebody removed it.
+    """
+    real = Path(os.path.realpath(out))
+    real.parent.mkdir(parents=True, exist_ok=True)
+    sweep(real)
+    with _locked(real) as place:
+        try:
+            yield place, real
+        except Exception as error:  # each library says it in an error of its own
+            if any(said in str(error) for said in _FULL):
+                raise Unavailable(f"No space is left to write {out}. Free some, or name another place.") from error
+            if not place.exists():
+                raise Unavailable(f"Somebody removed {place} before {out} was whole. Write it again.") from error
+            raise
+        finally:
+            _remove(place, real)
 
 
 def sweep(out: Path) -> None:
-    """Remove what a process that was killed while it wrote `out` left beside it, .NAME.PID and .NAME.PID.old.
+    """Remove what a process that was killed while it wrote `out` left beside it: folders .NAME.unspoken-XXXXXXXX.
 
-    A folder that was moved away for a new one which never came is put back. What a living process may be writing stays:
-    one of this machine has its number, one of another machine or container holds the folder's lock.
+    A new result that was whole comes to its place first. Who writes holds the folder's lock, in any container; where
+    a file system locks no folders, all of them stay.
     """
-    ours = re.compile(rf"\.{re.escape(out.name)}\.([0-9]+)(\.old)?")
+    ours = re.compile(rf"\.{re.escape(out.name)}\.unspoken-[0-9a-f]{{8}}")
     for left in sorted(out.parent.iterdir()) if out.parent.is_dir() else ():
-        named = ours.fullmatch(left.name)
-        if named is None or _alive(int(named[1])) or not _free(left):
+        if ours.fullmatch(left.name) is None:
             continue
-        if named[2] and not out.exists():
-            left.replace(out)
-        elif left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+        with suppress(OSError):  # no folder, locked, gone, or not ours to open
+            lock = os.open(left, _FOLDER)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(left, out)
+            finally:
+                os.close(lock)
 
 
-def _alive(process: int) -> bool:
+@contextmanager
+def _locked(out: Path) -> Iterator[Path]:
+    """A new folder beside, locked. One that was swept away before it was locked is made anew."""
+    while True:
+        place = out.with_name(f".{out.name}.unspoken-{secrets.token_hex(4)}")
+        place.mkdir()
+        with suppress(FileNotFoundError):
+            lock = os.open(place, _FOLDER)
+            with suppress(OSError):  # a file system that locks no folders: then nobody sweeps there either
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if place.exists():
+                break
+            os.close(lock)
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
-
-
-def _free(path: Path) -> bool:
-    """Whether nobody holds its lock; not where that cannot be told."""
-    try:
-        lock = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+        yield place
     finally:
         os.close(lock)
-    return True
+
+
+def _remove(place: Path, out: Path) -> None:
+    """Who ended between the two moves had the new folder whole, and the old one out of the way: the new one stays."""
+    if (place / OLD).exists() and (place / NEW).exists() and not out.exists():
+        (place / NEW).replace(out)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _kind(folder: Path) -> str | None:

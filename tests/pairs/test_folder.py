@@ -84,8 +84,8 @@ def test_a_file_that_is_torn_is_named(dataset):
 
 
 def test_what_a_killed_process_left_beside_it_harms_nobody(made, dataset, tmp_path):
-    half = tmp_path / ".dataset.123"
-    half.mkdir()
+    half = tmp_path / ".dataset.unspoken-0123abcd" / "new"
+    half.mkdir(parents=True)
     (half / "labels.parquet").write_bytes(b"half a file")
     assert folder.read(dataset).digest == made[0].digest
     folder.write(made[0], made[1], dataset)

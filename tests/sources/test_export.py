@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import os
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,7 +16,7 @@ from sqlalchemy import delete
 from unspoken.cli import source
 from unspoken.cli.exporting import ROWS, export
 from unspoken.cli.importing import ingest
-from unspoken.errors import BadInput, NotFound
+from unspoken.errors import BadInput, NotFound, Unavailable
 from unspoken.events import KINDS, hash_user, parse
 from unspoken.pairs.build import build
 from unspoken.pairs.recipe import named
@@ -178,6 +182,47 @@ def test_an_export_that_is_stopped_leaves_nothing(engine, project, make_event, t
     with pytest.raises(KeyboardInterrupt), looking(engine) as session:
         export(session, "chat", tmp_path / "new" / name, "training", None, stop)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+FILES = ["out.jsonl.gz", "out.jsonl", "out.parquet"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_being_written_is_not_swept_away_by_another_process(engine, project, make_event, tmp_path, name):
+    keep(engine, project, [make_event("share") for _ in range(ROWS)])
+    code = (
+        f"from pathlib import Path; from unspoken import folders; folders.sweep(Path({str(tmp_path / 'new' / name)!r}))"
+    )
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+
+    def sweep(share: float, note: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
+
+    with looking(engine) as session:
+        export(session, "chat", tmp_path / "new" / name, "training", None, sweep)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", [*FILES, "world"])
+def test_an_export_whose_unfinished_file_somebody_removed_says_so(engine, project, make_event, tmp_path, name):
+    keep(engine, project, [make_event("share") for _ in range(ROWS)])
+
+    def remove(share: float, note: str) -> None:
+        for left in (tmp_path / "new").iterdir():
+            shutil.rmtree(left)
+
+    with pytest.raises(Unavailable, match=r"Somebody removed .* before .* was whole"), looking(engine) as session:
+        export(session, "chat", tmp_path / "new" / name, "training", None, remove)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_to_a_file_is_written_through(engine, filled, tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "disk" / "events")
+    for _ in range(2):
+        out(engine, "chat", tmp_path / name)
+        assert (tmp_path / name).is_symlink()
+        assert [file.name for file in (tmp_path / "disk").iterdir()] == ["events"]
 
 
 def test_a_strangers_folder_is_not_replaced(engine, project, filled, tmp_path):

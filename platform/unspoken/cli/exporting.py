@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -175,7 +174,8 @@ def _parquet(out: Path, write: Callable[[Put], None]) -> None:
 
     whole = ("id", "kind", "at", "conversation", "user", *ENVELOPE, "text")
     schema = dict.fromkeys((*whole, "fields"), pl.String()) | {"n": pl.Int64()}
-    with _beside(out.with_suffix(".jsonl")) as lines, _beside(out) as part:
+    with _beside(out) as part:
+        lines = part.with_name("lines")
         with _lines(lines, packed=False) as put:
 
             def row(event: dict[str, Any]) -> None:
@@ -189,7 +189,6 @@ def _parquet(out: Path, write: Callable[[Put], None]) -> None:
             pl.scan_ndjson(lines, schema=schema).with_columns(at).sink_parquet(part)
         else:
             pl.DataFrame(schema=schema | {"at": pl.Datetime("us", "UTC")}).write_parquet(part)
-        lines.unlink()
 
 
 @contextmanager
@@ -197,15 +196,10 @@ def _beside(out: Path) -> Iterator[Path]:
     """A file beside, moved into place when the block ends well and removed when it does not."""
     if out.is_dir():
         raise BadInput(f"{out} is a folder; name a file, or a folder without .jsonl, .gz or .parquet in its name.")
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    folders.sweep(out)
-    part = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with folders.beside(out) as (place, real):
+        part = place / folders.NEW
         yield part
-        if part.exists():
-            part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+        part.replace(real)
 
 
 @contextmanager
