@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unspoken.errors import BadInput, Unavailable
 
-_FULL = ("No space left", "File too large")
+_FULL = ("No space left", "File too large", "quota exceeded")
 
 
 def check_replaceable(folder: Path, kind: str, ours: Callable[[Path], bool] | None = None) -> None:
@@ -50,14 +50,19 @@ def replacing(folder: Path, kind: str, ours: Callable[[Path], bool] | None = Non
         if folder.exists():
             folder.replace(old)
         beside.replace(folder)
-    except Exception as error:  # each library says it in an error of its own
-        if any(said in str(error) for said in _FULL):
+    except Exception as error:
+        if full(error):
             raise Unavailable(f"No space is left to write {folder}. Free some, or name another place.") from error
         raise
     finally:
         os.close(lock)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def full(error: BaseException) -> bool:
+    """Whether it says that the disk is full; each library does so in an error of its own."""
+    return any(said in str(error) for said in _FULL)
 
 
 def sweep(out: Path) -> None:
