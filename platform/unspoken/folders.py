@@ -13,7 +13,7 @@ from pathlib import Path
 from unspoken.errors import BadInput, Unavailable
 
 NEW, OLD = "new", "old"
-_FULL = ("No space left", "File too large")
+_FULL = ("No space left", "File too large", "quota exceeded")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -61,14 +61,19 @@ def beside(out: Path) -> Iterator[tuple[Path, Path]]:
     with _locked(real) as place:
         try:
             yield place, real
-        except Exception as error:  # each library says it in an error of its own
-            if any(said in str(error) for said in _FULL):
+        except Exception as error:
+            if full(error):
                 raise Unavailable(f"No space is left to write {out}. Free some, or name another place.") from error
             if not place.exists():
                 raise Unavailable(f"Somebody removed {place} before {out} was whole. Write it again.") from error
             raise
         finally:
             _remove(place, real)
+
+
+def full(error: BaseException) -> bool:
+    """Whether it says that the disk is full; each library does so in an error of its own."""
+    return any(said in str(error) for said in _FULL)
 
 
 def sweep(out: Path) -> None:

@@ -13,7 +13,7 @@ from unspoken.store.database import reading, transaction
 from unspoken.store.fold import fold
 from unspoken.store.horizon import horizon
 from unspoken.store.ingest import ingest
-from unspoken.store.tables import Audit, Conversation, Event, Label, Message, Parked, Person
+from unspoken.store.tables import Audit, Conversation, Event, Label, Message, Parked, Participant, Person
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -100,3 +100,23 @@ def test_only_projects_with_a_limit_are_due(engine, project, arrive):
         assert retention.due(session) == [(project.id, 30)]
     retention.expire(engine, project.id, 30, NOW)
     assert count(engine, Event) == 2
+
+
+def test_a_clock_that_was_set_back_keeps_nothing(engine, project, arrive, make_event, monkeypatch):
+    monkeypatch.setattr(retention, "ROWS", 3)
+    monkeypatch.setattr(retention, "LOOK", 4)
+    arrive("ann", -4000)  # while it was ahead
+    for user in ("bob", "cid", "dan"):
+        arrive(user, 40)
+    arrive("eve", 10)
+    returned = parse(make_event("vote", conversation="of-ann", message="m-ann", user="dan"))
+    with transaction(engine) as session:
+        ingest(session, project, [returned], sent_at=None, received_at=NOW - timedelta(days=40))
+    fold(engine)
+    counts = retention.expire(engine, project.id, 30, NOW)
+    assert (counts["events"], counts["messages"], counts["people"]) == (7, 3, 3)
+    with reading(engine) as session:
+        assert set(session.scalars(select(Event.user))) == set(session.scalars(select(Person.user)))
+        assert set(session.scalars(select(Conversation.id))) == {"of-ann", "of-eve"}
+        assert set(session.scalars(select(Participant.user))) == set(session.scalars(select(Event.user)))
+    assert retention.expire(engine, project.id, 30, NOW) == {}

@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
+from unspoken.errors import UnspokenError
+from unspoken.events import parse
 from unspoken.jobs import erasing
-from unspoken.store import projects, sealed, segments
+from unspoken.store import projects, retention, sealed, segments
 from unspoken.store.columns import now
 from unspoken.store.database import reading, transaction
+from unspoken.store.ingest import ingest
 from unspoken.store.tables import Audit, Event, Job
 
 
@@ -49,3 +52,33 @@ def test_old_events_go_and_forgotten_erasures_are_queued(site, project_id, upkee
         said = session.scalars(select(Audit.details).where(Audit.action == "events.expired")).one()
         assert session.scalars(select(Job.name).where(Job.state == "queued")).all() == ["user.erase"]
     assert said["events"] == old
+
+
+def test_a_project_where_it_fails_keeps_no_other_from_it(site, project_id, make_event, upkeep, monkeypatch, caplog):
+    with transaction(site.engine) as session:
+        others = [projects.create(session, name) for name in ("one", "two")]
+        for other in others:
+            ingest(session, other, [parse(make_event("vote"))], sent_at=None, received_at=now() - timedelta(days=2))
+            projects.change(session, other.id, {"retention_days": 1})
+    expire, tried = retention.expire, []
+
+    def breaks_first(engine, project, *rest):
+        tried.append(project)
+        if len(tried) == 1:
+            raise OSError("a defect")
+        return expire(engine, project, *rest)
+
+    monkeypatch.setattr(retention, "expire", breaks_first)
+    before = count(site)
+    with pytest.raises(UnspokenError, match=r"not all removed of \w+; the log"):
+        upkeep()
+    assert sorted(tried) == sorted(other.id for other in others)
+    assert count(site) == before - 1
+    assert tried[0] in caplog.text and tried[1] not in caplog.text
+    upkeep()
+    assert count(site) == before - 2
+
+
+def count(site) -> int:
+    with reading(site.engine) as session:
+        return session.scalar(select(func.count()).select_from(Event)) or 0

@@ -1,6 +1,7 @@
 """From stored events to a dataset, and the chain that follows from one to a report."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,9 @@ from unspoken_workers import artefacts
 from unspoken_workers.app import app
 from unspoken_workers.lease import Lease, engine, perform
 
+# As this worker was started: after an upgrade it still makes what the old program did.
+PROGRAM = program(Path(__file__).parent)
+
 
 @app.task(name="pairs.build")
 def build_pairs(job_id: str) -> None:
@@ -37,8 +41,14 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
     with database.reading(engine()) as session:
         project = projects.get(session, job.project_id or "")
         marked = erasure.mark(session, project.id)
-    with segments.current(engine(), project.id, settings().home, lambda note: lease.progress(0.0, note)) as kept:
-        found = _seen(kept, project, lambda note: lease.progress(0.1, note))
+
+    def found_in(kept: segments.Segments) -> tuple[Seen, dict[str, int]]:
+        return _seen(kept, project, lambda note: lease.progress(0.1, note)), kept.horizon
+
+    def say(note: str) -> None:
+        lease.progress(0.0, note)
+
+    found, horizon = segments.used(engine(), project.id, settings().home, found_in, say)
     recipe = named(job.arguments.get("recipe", project.recipe))
 
     def text_of(ids: Sequence[str]) -> Mapping[str, str]:
@@ -66,7 +76,7 @@ def _build(job: jobs.Job, lease: Lease) -> Mapping[str, Any]:
         engine(),
         project.id,
         recipe.as_dict(),
-        kept.horizon,
+        horizon,
         built.digest,
         built.funnel,
         built.labels,
@@ -93,4 +103,4 @@ def _seen(kept: segments.Segments, project: Project, say: Callable[[str], None])
     def made(messages: pl.DataFrame, events: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
         return tables(messages, events, refused(events, TRAINING, assumed=assumed))
 
-    return seen(kept.made(f"{program()} {assumed}", settings().part_events, made, say))
+    return seen(kept.made(f"{PROGRAM} {assumed}", settings().part_events, made, say))

@@ -6,7 +6,6 @@ others, kept on file and put together: they say what those of all at once would.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -95,12 +94,15 @@ def seen(found: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> Seen:
     )
 
 
-@cache
-def program() -> str:
-    """A name for what makes the tables: another where a text of this package is another, or a library's version."""
+def program(*beside: Path) -> str:
+    """A name for what makes the tables: another where a source is another, or a library's version.
+
+    Sources of this package and of folders `beside`, as they are on the disk now: ask while they are being loaded.
+    """
     whole = sha256(" ".join(version(name) for name in ("polars", "numpy")).encode())
-    for path in sorted(Path(unspoken.__file__).parent.rglob("*.py")):
-        whole.update(path.read_bytes())
+    for folder in (Path(unspoken.__file__).parent, *beside):
+        for path in sorted(folder.rglob("*.py")):
+            whole.update(path.read_bytes())
     return whole.hexdigest()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, delete, exists, select, true
+from sqlalchemy import ColumnElement, CursorResult, Engine, delete, exists, func, select, true
 from sqlalchemy.orm import Session
 
 from unspoken.store import audit, people, projects
@@ -21,6 +21,7 @@ from unspoken.store.horizon import stream
 from unspoken.store.tables import Base, Conversation, Event, Message, Parked, Participant, Person, Project, Span
 
 ROWS = 2_000  # events in one transaction: some 20 ms of SQLite's write lock
+LOOK = 100_000  # numbers looked through in one reading: some 10 ms of SQLite's, and nobody waits for it
 ACTOR = "retention"
 EXPIRED = "events.expired"  # in the audit
 FEW = 20  # conversations in one transaction
@@ -46,8 +47,10 @@ def expire(engine: Engine, project_id: str, days: int, at: datetime | None = Non
     before = (at or now()) - timedelta(days=days)
     counts: Counts = {}
     gone = Gone()
-    while _some(engine, project_id, before, counts, gone):
-        pass
+    with reading(engine) as session:
+        start, last = session.execute(select(func.min(Event.seq) - 1, func.max(Event.seq))).one()
+    while last is not None and start < last:
+        start = _some(engine, project_id, before, start, counts, gone)
     if counts:
         _without_events(engine, project_id, gone, counts)
         with transaction(engine) as session:
@@ -56,19 +59,22 @@ def expire(engine: Engine, project_id: str, days: int, at: datetime | None = Non
     return counts
 
 
-def _some(engine: Engine, project_id: str, before: datetime, counts: Counts, gone: Gone) -> bool:
-    """One transaction's worth; whether there may be more. Numbers are given in the order of arrival, give or take."""
+def _some(engine: Engine, project_id: str, before: datetime, start: int, counts: Counts, gone: Gone) -> int:
+    """One transaction's worth of those above the number `start`; up to where none is left.
+
+    Every number is looked at, though they are given in the order of arrival: a clock that was once ahead, and was set
+    back, would otherwise keep all later events for as long as those that it made look new.
+    """
     first = (
         select(Event.seq, Event.id, Event.kind, Event.conversation, Event.message, Event.user, Event.received_at)
-        .where(stream(project_id))
+        .where(stream(project_id), Event.seq > start, Event.seq <= start + LOOK, Event.received_at < before)
         .order_by(Event.seq)
         .limit(ROWS)
     )
     with reading(engine) as session:
-        found = session.execute(first).all()
-    rows = [row for row in found if row.received_at < before]
+        rows = session.execute(first).all()
     if not rows:
-        return False
+        return start + LOOK
     with transaction(engine) as session:
         for some in people.chunks(rows):
             numbers, ids = [row.seq for row in some], [row.id for row in some]
@@ -81,16 +87,18 @@ def _some(engine: Engine, project_id: str, before: datetime, counts: Counts, gon
                 _count(session, counts, table, people.derived_from(table, project_id, messages))
     gone.users.update(row.user for row in rows if row.user is not None)
     _go_on(engine, project_id, rows, gone)
-    return len(rows) == ROWS
+    return int(rows[-1].seq) if len(rows) == ROWS else start + LOOK
 
 
 def _go_on(engine: Engine, project_id: str, rows: Sequence[Any], gone: Gone) -> None:
-    """Note which conversations of removed rows have later events."""
+    """Note which conversations of removed rows may have others: all that are not over with the oldest that is left."""
     users: dict[str, set[str]] = {}
     for row in rows:
         users.setdefault(row.conversation, set()).update(() if row.user is None else (row.user,))
-    later = (Conversation.project_id == project_id, Conversation.touched > rows[-1].seq)
     with reading(engine) as session:
+        oldest = _oldest(session, project_id)
+        first = rows[-1].seq + 1 if oldest is None else min(oldest, rows[-1].seq + 1)
+        later = (Conversation.project_id == project_id, Conversation.touched >= first)
         for some in people.chunks(users):
             for name in session.scalars(select(Conversation.id).where(*later, Conversation.id.in_(some))):
                 gone.conversations.setdefault(name, set()).update(users[name])
@@ -101,7 +109,7 @@ def _without_events(engine: Engine, project_id: str, gone: Gone, counts: Counts)
     of_project = stream(project_id)
     with reading(engine) as session:
         number = session.scalar(select(Project.number).where(Project.id == project_id)) or 0
-        oldest = session.scalar(select(Event.seq).where(of_project).order_by(Event.seq).limit(1))
+        oldest = _oldest(session, project_id)
         there = select(Event.user).where(of_project, Event.user.is_not(None)).distinct()
         users = gone.users.difference(session.scalars(there, execution_options={"yield_per": ROWS}))
     over = (Conversation.project == number, Conversation.touched < oldest if oldest is not None else true())
@@ -123,6 +131,11 @@ def _without_events(engine: Engine, project_id: str, gone: Gone, counts: Counts)
             goes_on = exists().where(Conversation.project == number, Conversation.id == Participant.conversation)
             theirs = (Participant.project == number, Participant.user.in_(some))
             session.execute(delete(Participant).where(*theirs, ~goes_on))
+
+
+def _oldest(session: Session, project_id: str) -> int | None:
+    """The lowest number of its events."""
+    return session.scalar(select(Event.seq).where(stream(project_id)).order_by(Event.seq).limit(1))
 
 
 def _count(session: Session, counts: Counts, table: type[Base], which: ColumnElement[bool]) -> None:

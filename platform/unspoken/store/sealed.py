@@ -7,6 +7,7 @@ which the next one removes. Whoever reads, writes or removes holds the lock, whi
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -118,9 +119,13 @@ def synced(path: Path) -> None:
 
 
 def clear(folder: Path, but: Collection[str] = ()) -> None:
-    """Remove what stands in a folder, but for files of these names; the manifest first."""
+    """Remove what stands in a folder, whoever put it there, but for these names; the manifest first."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name != "manifest.json"):
-        if path.name not in but:
+        if path.name in but:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
 
 

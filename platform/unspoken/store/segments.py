@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import polars as pl
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from unspoken.frames import EVENTS, MESSAGES, Schema, empty
 from unspoken.store import erasure, ranges, sealed
 from unspoken.store.database import reading
 from unspoken.store.horizon import between, horizon, stream
+from unspoken.store.mending import mended
 from unspoken.store.reading import STORED, event_blocks, message_blocks, of_messages
 from unspoken.store.rows import microseconds
 from unspoken.store.sealed import File, Manifest, clear, locked, manifest, publish, speaks_of, synced
@@ -32,8 +33,10 @@ FILE_ROWS = 262_144  # events in one file at most: some 100 MB as a frame, 0.6 G
 GROUP_ROWS = 65_536  # rows whose conversations share one statistic
 NAMES = 500  # ids in one IN (…)
 COLUMNS = [f"{name} {kind}" for schema in (STORED, MESSAGES) for name, kind in schema.items()]
+WAITING = "waiting for another job to have read the events"
 Say = Callable[[str], None]
 Make = Callable[[pl.DataFrame, pl.DataFrame], Mapping[str, pl.DataFrame]]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -99,38 +102,54 @@ def current(engine: Engine, project_id: str, home: Path, say: Say = lambda note:
     One process at a time has them; `say` is told what is done, also while waiting for another, and may raise.
     Unavailable while a user of the project is being erased.
     """
-    with locked(home, project_id, lambda: say("waiting for another job to have read the events")) as folder:
+    with locked(home, project_id, lambda: say(WAITING)) as folder:
         yield Segments(folder, _synced(engine, project_id, folder, say))
+
+
+def used(
+    engine: Engine, project_id: str, home: Path, use: Callable[[Segments], Result], say: Say = lambda note: None
+) -> Result:
+    """What `use` takes from the current segments, which are made anew first where they prove to be damaged.
+
+    Unavailable also when the disk is full; UnspokenError when they cannot be made anew.
+    """
+    with locked(home, project_id, lambda: say(WAITING)) as folder:
+        return mended(folder, lambda: use(Segments(folder, _synced(engine, project_id, folder, say))), say)
 
 
 def expire(home: Path, project_id: str, before: datetime, patience_s: float) -> None:
     """Take out the events that arrived earlier, and the messages they brought, as store/retention.py does.
 
-    Unavailable when somebody else has the segments for longer than `patience_s`.
+    Those that cannot be read are removed. Unavailable when somebody else has them for longer than `patience_s`, or when
+    the disk is full.
     """
     if not sealed.folder(home, project_id).is_dir():
         return
     first = microseconds(before)
     with locked(home, project_id, lambda: None, patience_s) as folder:
-        kept = manifest(folder)
-        if kept is None or kept.columns != COLUMNS or kept.oldest >= first:
-            return
-        writer = _Writer(folder, replace(kept, ends=[], oldest=sealed.NEVER, events=[], messages=[]))
-        stay, go = [empty(STORED)["conversation"]], [empty(STORED).select("conversation", "message", "kind")]
-        for file in kept.events:
-            rows = pl.read_parquet(folder / file.name)
-            stays = pl.col("received_at") >= first
-            stay.append(rows.filter(stays)["conversation"].unique())
-            go.append(rows.filter(~stays).select("conversation", "message", "kind"))
-            writer.add_events(rows.filter(stays))
-        gone = pl.concat(go)
-        messages = gone.filter(pl.col("kind") == "message").select("message")
-        for file in kept.messages:
-            rows = pl.read_parquet(folder / file.name)
-            writer.add_messages(rows.join(messages, on="message", how="anti"))
-        talks, left = gone["conversation"].unique(), pl.concat(stay).unique()
-        left = left.filter(left.is_in(talks.implode()))
-        publish(folder, ranges.taken_out(folder, writer.after, talks, left))
+        mended(folder, lambda: _expire(folder, first), lambda note: None)
+
+
+def _expire(folder: Path, first: int) -> None:
+    kept = manifest(folder)
+    if kept is None or kept.columns != COLUMNS or kept.oldest >= first:
+        return
+    writer = _Writer(folder, replace(kept, ends=[], oldest=sealed.NEVER, events=[], messages=[]))
+    stay, go = [empty(STORED)["conversation"]], [empty(STORED).select("conversation", "message", "kind")]
+    for file in kept.events:
+        rows = pl.read_parquet(folder / file.name)
+        stays = pl.col("received_at") >= first
+        stay.append(rows.filter(stays)["conversation"].unique())
+        go.append(rows.filter(~stays).select("conversation", "message", "kind"))
+        writer.add_events(rows.filter(stays))
+    gone = pl.concat(go)
+    messages = gone.filter(pl.col("kind") == "message").select("message")
+    for file in kept.messages:
+        rows = pl.read_parquet(folder / file.name)
+        writer.add_messages(rows.join(messages, on="message", how="anti"))
+    talks, left = gone["conversation"].unique(), pl.concat(stay).unique()
+    left = left.filter(left.is_in(talks.implode()))
+    publish(folder, ranges.taken_out(folder, writer.after, talks, left))
 
 
 def _synced(engine: Engine, project_id: str, folder: Path, say: Say) -> Manifest:
