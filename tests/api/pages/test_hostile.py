@@ -13,7 +13,7 @@ from unspoken.store.tables import Dataset, Erasure, Job, Key, Model, Report
 BIDI = "\u202e\u2066\u200f"
 SCRIPT = "<script>alert('x')</script>"
 ATTRIBUTE = "\"'><img src=x onerror=alert(1)>"
-HOSTILE = f"{SCRIPT}{ATTRIBUTE}{BIDI}{{{{7*7}}}}"
+HOSTILE = f"{SCRIPT}{ATTRIBUTE}{BIDI}{{{{1337*7331}}}}"
 LONG = (HOSTILE + "A" * 1_000_000)[:1_000_000]
 PAGES = (
     "/",
@@ -81,7 +81,7 @@ def test_nothing_that_strangers_wrote_runs_or_turns_a_page_around(elsewhere, her
                 answer = browser.get(path, headers=headers)
                 assert answer.status_code == 200, (path, answer.text[:300])
                 text = answer.text
-                for bad in ("<script>", "<img", "<b>x", "<i>odd", "49</"):
+                for bad in ("<script>", "<img", "<b>x", "<i>odd", str(1337 * 7331)):
                     assert bad not in text, (path, bad)
                 assert not re.search(r"<[^>]*\bonerror=alert\(1\)>[^<]*>", re.sub(r'"[^"]*"', '""', text)), path
                 assert len(text) < 200_000, (path, len(text))
