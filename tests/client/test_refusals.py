@@ -67,6 +67,20 @@ def test_a_refused_event_is_dropped_reported_and_kept_to_look_at(server, connect
     assert bad in caplog.text and refused.detail in caplog.text
 
 
+def test_a_flush_returns_after_what_was_refused_is_reported_and_may_be_called_in_the_report(server, connect):
+    seen: list[str] = []
+
+    def report(refused: Refused) -> None:
+        time.sleep(0.3)
+        assert client.flush(300)
+        seen.append(refused.id)
+
+    client = connect(server.url, server.key, on_refused=report)
+    bad = [client.pause(conversation="c1", ms=-5) for _ in range(2)]
+    assert client.flush(300)
+    assert seen == bad
+
+
 def test_a_refused_event_alone_in_its_batch_is_dropped_too(server, connect):
     client = connect(server.url, server.key)
     bad = client.pause(conversation="c1", ms=-5)

@@ -89,7 +89,7 @@ class Client(_OnDisk[str]):
         return self._sender.put(identity, event)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until every event taken so far is stored or refused; False when the time was too short."""
+        """Wait until every event taken so far is stored, or refused and reported; False when the time was too short."""
         return self._sender.flush(timeout_s)
 
     def shutdown(self, timeout_s: float = 10.0) -> bool:
@@ -113,7 +113,7 @@ class AsyncClient(_OnDisk[Awaitable[str]]):
         return asyncio.get_running_loop().run_in_executor(None, self._sender.put, identity, event)
 
     async def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until every event taken so far is stored or refused; False when the time was too short."""
+        """Wait until every event taken so far is stored, or refused and reported; False when the time was too short."""
         return await asyncio.to_thread(self._sender.flush, timeout_s)
 
     async def shutdown(self, timeout_s: float = 10.0) -> bool:

@@ -71,6 +71,7 @@ class Sender:
     _rounds: int
     _failures: int  # in a row
     _leads: bool
+    _telling: bool  # a refusal that is no longer in the outbox, and not yet reported
     _due: float  # when the next round is, and
     _not_before: float  # the server's own word about that, which no flush overrides
 
@@ -105,13 +106,13 @@ class Sender:
         return identity
 
     def flush(self, timeout_s: float, *, leaving: bool = False) -> bool:
-        """Wait until everything taken so far is stored or refused; False when the time was too short.
+        """Wait until everything taken so far is stored, or refused and reported; False when the time was too short.
 
         `leaving`: give up as soon as sending fails, or when another process is the one that sends.
         """
         end = time.monotonic() + timeout_s
         last, rounds = self.outbox.last(), self._rounds
-        while self.outbox.waiting(last):
+        while self.outbox.waiting(last) or self._tells_elsewhere():
             left = end - time.monotonic()
             tried = self._rounds > rounds or self._not_before > end
             if left <= 0 or (leaving and tried and (self._failures or not self._leads)):
@@ -169,7 +170,7 @@ class Sender:
         """As before the first event; also in the child of a fork, where the thread is not."""
         self._thread, self._condition = None, threading.Condition()
         self._fresh = self._rounds = self._failures = 0
-        self._leads = False
+        self._leads = self._telling = False
         self._due = self._not_before = 0.0
 
     def _start(self) -> None:
@@ -182,6 +183,10 @@ class Sender:
                     self._thread.start()
                 except RuntimeError:  # the interpreter is ending: what is on disk is sent by the next start
                     self._thread = None
+
+    def _tells_elsewhere(self) -> bool:
+        """Whether another thread is at reporting a refusal; a flush in `on_refused` itself does not wait for its end."""
+        return self._telling and threading.current_thread() is not self._thread
 
     def _wake(self) -> None:
         with self._condition:
@@ -244,7 +249,14 @@ class Sender:
     def _settle(self, batch: list[tuple[int, bytes]], delivery: Delivery) -> None:
         self._full.over("The queue in %s has room again.", self.outbox.folder)
         rows = [(time.time(), one.status, one.detail, batch[one.place][1]) for one in delivery.refused]
-        self.outbox.settle([batch[place][0] for place in delivery.settled], rows)
+        self._telling = bool(rows)
+        try:
+            self.outbox.settle([batch[place][0] for place in delivery.settled], rows)
+            self._tell(rows)
+        finally:
+            self._telling = False
+
+    def _tell(self, rows: list[tuple[float, int, str, bytes]]) -> None:
         for refused in map(Refused.of, rows):
             log.error("The event %s was refused (%d) and dropped: %s", refused.id, refused.status, refused.detail)
             if self._options.on_refused:
