@@ -185,7 +185,7 @@ class Sender:
                     self._thread = None
 
     def _tells_elsewhere(self) -> bool:
-        """Whether another thread is at reporting a refusal; a flush in `on_refused` itself does not wait for its end."""
+        """Whether another thread reports a refusal; a flush in `on_refused` itself does not wait for its end."""
         return self._telling and threading.current_thread() is not self._thread
 
     def _wake(self) -> None:
