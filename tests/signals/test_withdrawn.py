@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unspoken.events import PRESENT
 from unspoken.frames import EVENTS
 from unspoken.signals.episodes import episodes
-from unspoken.signals.withdrawn import IN_SIGHT
+from unspoken.signals.episodes.withdrawn import IN_SIGHT
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 GRACE_MS = 1_800_000

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from unspoken.events import KINDS
 from unspoken.signals.episodes.columns import Listed
 from unspoken.signals.episodes.rows import NOWHERE, NULL, in_order, microseconds, rows_of
+from unspoken.signals.episodes.withdrawn import COLUMNS, withdrawn
 from unspoken.signals.tree import Rows
-from unspoken.signals.withdrawn import COLUMNS, withdrawn
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class Acts:
         self.row = messages.named(events["message"], talk)
         self.at = microseconds(events["at"])
         self.kind = events["kind"].cast(pl.Enum(KINDS), strict=False).to_physical().fill_null(len(KINDS)).to_numpy()
+        self.order = in_order(events, "event", talk)
         counts = np.ones(len(events), dtype=np.bool_)
         counts[self._withdrawn()] = False
-        order = in_order(events, "event", talk)
-        self.order = order[counts[order]]
+        self.order = self.order[counts[self.order]]
         kind = self.kind[self.order]
         self._places = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind, minlength=len(KINDS) + 1)))
 
@@ -140,12 +140,15 @@ class Acts:
         return found
 
     def _withdrawn(self) -> Rows:
-        """In which conversations something was inferred is seen at once, and they are few."""
+        """Only what comes within the silence withdraws an inferred close: that is seen at once, and it is rare."""
         inferred = (self.kind == KINDS.index("close")) & (self.events["cause"] == "inferred").fill_null(
             False
         ).to_numpy()
+        place = np.flatnonzero(inferred[self.order][:-1])
+        close, then = self.order[place], self.order[place + 1]
+        silent_ms = self.events["silent_ms"].fill_null(0).to_numpy()[close]
+        broken = (self.talk[then] == self.talk[close]) & ((self.at[then] - self.at[close]) // 1000 <= silent_ms)
         touched = np.zeros(int(self.talk.max(initial=0)) + 1, dtype=np.bool_)
-        touched[self.talk[inferred]] = True
+        touched[self.talk[close[broken]]] = True
         around = np.flatnonzero(touched[self.talk])
-        found: Rows = around[withdrawn(self.events.select(COLUMNS)[around]).to_numpy()]
-        return found
+        return around[withdrawn(self.events.select(COLUMNS)[around], self.talk[around], self.at[around])]
