@@ -56,4 +56,5 @@ def withdrawn(events: pl.DataFrame, talk: Rows, at: Rows) -> Rows:
         found: Rows = np.where(who[close] == NOBODY, first(signs, talk, talk[close]), known)
         return found
 
-    return close[np.where(hid, heard(np.flatnonzero(act)), heard(np.flatnonzero(sight))) <= until]
+    gone: Rows = close[np.where(hid, heard(np.flatnonzero(act)), heard(np.flatnonzero(sight))) <= until]
+    return gone
