@@ -15,7 +15,6 @@ from sqlalchemy import Engine, Select, select, text
 
 from unspoken import migrate
 from unspoken.frames import FIELDS
-from unspoken.signals.episodes.parts import PART_ROWS
 from unspoken.store import projects, segments
 from unspoken.store.bare import bare
 from unspoken.store.bulk import blocks
@@ -72,7 +71,7 @@ def _timed(what: Callable[[], None]) -> float:
 
 def _job(engine: Engine, project: str, home: Path) -> None:
     with segments.current(engine, project, home) as kept, TemporaryDirectory(prefix="convert-") as out:
-        convert(kept.messages(), kept.events(), kept.cuts(PART_ROWS), Path(out))
+        convert(kept, Path(out))
 
 
 def _selects() -> Iterator[tuple[Select[Any], dict[str, Any]]]:

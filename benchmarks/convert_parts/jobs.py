@@ -9,16 +9,19 @@ from typing import Any
 
 import polars as pl
 from benchmarks.convert_parts.same import digests
-from benchmarks.convert_parts.sealed import cuts
+from benchmarks.convert_parts.sealed import opened
 
 from unspoken.frames import EVENTS, MESSAGES
 from unspoken.pairs.stated import vote_pairs
+from unspoken.settings import settings
 from unspoken.signals.episodes import episodes
-from unspoken.signals.episodes.parts import PART_ROWS, in_parts
 from unspoken.signals.siblings import sibling_pairs
+from unspoken.store.ranges import out_of_date
+from unspoken.store.segments import Segments
 
 INCREMENT = 0.01
-PAIRED = ("prompt", "message", "siblings", "last_generated", "kept", "exposed", "vote")
+CHAINED = ("conversation", "prompt", "message", "siblings", "last_generated", "kept", "exposed")
+VOTED = ("conversation", "prompt", "message", "siblings", "vote")
 
 
 def scanned(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
@@ -28,59 +31,51 @@ def scanned(folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
 
 def ours(folder: Path, out: Path) -> None:
     """Episodes and pairs, range by range."""
-    convert(*scanned(folder), cuts(folder, PART_ROWS), out)
+    convert(opened(folder, out / "segments"), out)
 
 
-def convert(messages: pl.LazyFrame, events: pl.LazyFrame, ranges: list[str], out: Path) -> None:
-    """The job on any two frames."""
-    for number, part in enumerate(in_parts(messages, events, ranges)):
-        keep(part, out / f"episodes-{number:04}.parquet")
-    pair(out)
+def convert(kept: Segments, out: Path) -> None:
+    """The job on segments: what is made of each conversation is kept beside them, and the pairs are written to `out`.
 
-
-def keep(part: pl.DataFrame, file: Path) -> None:
-    """Compressed as the peer does it."""
-    part.write_parquet(file, compression="lz4", statistics=False)
-
-
-def pair(out: Path) -> None:
-    """The pairs of all the episodes there; only what pairs are made of is held."""
-    kept = pl.scan_parquet(out / "episodes-*.parquet").filter(pl.col("siblings") > 1).select(PAIRED)
+    Only what pairs are made of is held of all conversations.
+    """
+    found = kept.made("a benchmark", settings().part_events, tables)
     none = pl.lit([], dtype=pl.List(pl.String))  # what a pair rests on stands in the episodes
-    every = kept.collect(engine="streaming").with_columns(none.alias("evidence"), none.alias("stated_evidence"))
-    sibling_pairs(every)[0].drop("evidence").write_parquet(out / "siblings.parquet")
-    vote_pairs(every).drop("evidence").write_parquet(out / "votes.parquet")
+    chains = found["chains"].collect().with_columns(evidence=none)
+    voted = found["voted"].collect().with_columns(stated_evidence=none)
+    sibling_pairs(chains)[0].drop("evidence").write_parquet(out / "siblings.parquet")
+    vote_pairs(voted).drop("evidence").write_parquet(out / "votes.parquet")
+
+
+def tables(messages: pl.DataFrame, events: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The episodes, and of those that pairs are made of as much as that takes."""
+    rows = episodes(messages, events)
+    chained = rows.filter(pl.col("siblings") > 1)
+    voted = chained.filter(pl.col("vote").is_not_null())
+    return {"episodes": rows, "chains": chained.select(CHAINED), "voted": voted.select(VOTED)}
 
 
 def increments(folder: Path, out: Path) -> dict[str, float]:
     """All of it, then again what a hundredth of the conversations changes in it, in one warm process as a worker is."""
-    messages, events = scanned(folder)
-    ranges = cuts(folder, PART_ROWS)
-    talks = messages.select(pl.col("conversation").unique().sort()).collect().to_series()
-    few = int(len(talks) * INCREMENT)
+    names = scanned(folder)[0].select(pl.col("conversation").unique().sort()).collect().to_series()
+    few = int(len(names) * INCREMENT)
     (out / "warm").mkdir()
-    first = pl.col("conversation").is_in(talks.head(few).implode())
-    convert(messages.filter(first), events.filter(first), [], out / "warm")
-    found = {"ours": timed(lambda: ours(folder, out))}
+    convert(warm := opened(folder, out / "warm" / "segments", files=2), out / "warm")
+    renew(warm, names.head(few), out / "warm")
+    kept = opened(folder, out / "segments")
+    found = {"ours": timed(lambda: convert(kept, out))}
     before = digests(out)
-    for name, touched in (("last", talks.tail(few)), ("anywhere", talks.gather_every(len(talks) // few))):
-        found[name] = timed(lambda touched=touched: renew(messages, events, ranges, touched, out))  # type: ignore[misc]
+    for name, touched in (("last", names.tail(few)), ("anywhere", names.gather_every(len(names) // few))):
+        found[name] = timed(lambda touched=touched: renew(kept, touched, out))  # type: ignore[misc]
         if digests(out) != before:
             raise SystemExit("what was renewed differs from what was made at once")
     return found
 
 
-def renew(messages: pl.LazyFrame, events: pl.LazyFrame, ranges: list[str], touched: pl.Series, out: Path) -> None:
-    """Reads the touched conversations (sorted) alone, and puts their episodes in the place of the old ones."""
-    talk = pl.col("conversation")
-    read = talk.is_between(pl.lit(touched[0]), pl.lit(touched[-1])) & talk.is_in(touched.implode())
-    fresh = episodes(*pl.collect_all([frame.filter(read) for frame in (messages, events)], engine="streaming"))
-    of = pl.Series(ranges, dtype=pl.String).search_sorted(fresh["conversation"], side="right")
-    for (number,), rows in fresh.group_by(of.alias("part"), maintain_order=True):
-        file = out / f"episodes-{number:04}.parquet"
-        stays = pl.read_parquet(file).filter(~talk.is_in(touched.implode()))
-        keep(pl.concat([stays, rows]).sort("conversation", "at", "message"), file)
-    pair(out)
+def renew(kept: Segments, touched: pl.Series, out: Path) -> None:
+    """The job again, after something has come in the touched conversations."""
+    kept.manifest = out_of_date(kept.folder, kept.manifest, touched)
+    convert(kept, out)
 
 
 def timed(what: Callable[[], None]) -> float:

@@ -12,7 +12,7 @@ def digests(folder: Path) -> dict[str, int]:
 
     Path keys are made in two ways; what is compared is how they part the prompts.
     """
-    episodes = pl.scan_parquet(folder / "episodes*.parquet")
+    episodes = pl.scan_parquet([*folder.rglob("episodes*.parquet")])
     found = {"episodes": episodes.select(pl.len()).collect().item()}
     keyed = episodes.select("prompt", "prompt_key").filter(pl.col("prompt_key").is_not_null())
     found["prompt_key"] = keyed.group_by("prompt_key").agg(pl.col("prompt").hash().sum()).select(

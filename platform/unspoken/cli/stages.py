@@ -78,6 +78,9 @@ def pairs(
     Example: `unspoken pairs world --out dataset`, or `unspoken pairs --project shop --out dataset`.
     """
     from unspoken.folders import check_replaceable
+    from unspoken.memory import keep_freed
+
+    keep_freed()
     from unspoken.pairs.folder import KIND, write
 
     check_replaceable(out, KIND)

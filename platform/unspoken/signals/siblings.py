@@ -53,29 +53,30 @@ def unchosen(episodes: pl.DataFrame) -> pl.DataFrame:
     return episodes.filter(pl.col("siblings") > 1).with_columns(pl.lit(None, pl.Boolean).alias("selected"))
 
 
-def position(chains: pl.DataFrame) -> Position:
+def position(chains: pl.DataFrame, every: pl.Series | None = None) -> Position:
     """κ and b from chains, one row each; at their prior below 50 back-navigated chains.
 
     kept_last, variety (P_V), mean and sd: lists of what is known of the worths (null: nothing), the kept answer's
-    first, and the last one's second where it is another.
+    first, and the last one's second where it is another. `every`: kept_last of all, where `chains` are some of them,
+    which is enough to know κ by.
     """
-    back = int((~chains["kept_last"]).sum()) if len(chains) else 0
+    kept_last = chains["kept_last"] if every is None else every
+    back = int((~kept_last).sum())
     if back < ENOUGH_BACK_NAVIGATED:
-        return Position(PRIOR_MEAN, SLOPE_MEAN, len(chains), back, at_prior=True)
+        return Position(PRIOR_MEAN, SLOPE_MEAN, len(kept_last), back, at_prior=True)
     told = chains["mean"].explode(empty_as_null=False).is_not_null().any()
-    used = chains.gather_every(-(-len(chains) // _CHAINS)).with_columns(pl.col("mean").list.len().alias("k"))
+    used = chains.with_columns(pl.col("mean").list.len().alias("k"))
     alike = [_alike(rows) for (k,), rows in sorted(used.group_by("k", maintain_order=True)) if k <= _LONGEST]
     bounds = _BOUNDS if told else (_BOUNDS[0], (SLOPE_MEAN, SLOPE_MEAN))
     found = minimize(_loss, (PRIOR_MEAN, SLOPE_MEAN), args=(alike,), jac=True, bounds=bounds, method="L-BFGS-B").x
     # In hundredths: a finer answer would be noise, and a sum's last bits cannot change this one.
-    return Position(round(float(found[0]), 2), round(float(found[1]), 2), len(chains), back, at_prior=False)
+    return Position(round(float(found[0]), 2), round(float(found[1]), 2), len(kept_last), back, at_prior=False)
 
 
 def _alike(chains: pl.DataFrame) -> _Alike:
     """Chains of one length; those of which the same is known are integrated over once."""
     k = int(chains["k"][0])
-    mean = np.array(chains["mean"].to_list(), dtype=float).reshape(-1, k)  # null is nan
-    sd = np.array(chains["sd"].to_list(), dtype=float).reshape(-1, k)
+    mean, sd = (chains[name].explode().to_numpy().reshape(-1, k) for name in ("mean", "sd"))  # null is nan
     unknown = np.isnan(mean) | np.isnan(sd)
     known = np.column_stack([~chains["kept_last"].to_numpy(), np.where(unknown, 0, mean), np.where(unknown, 1, sd)])
     rows, which = np.unique(known, axis=0, return_inverse=True)
@@ -108,7 +109,7 @@ def _loss(at: np.ndarray, alike: list[_Alike]) -> tuple[float, np.ndarray]:
 def sibling_pairs(
     episodes: pl.DataFrame, known: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, list[tuple[str, int]], Position]:
-    """(prompt, chosen, rejected, margin, weight, evidence), the siblings left out by reason, and κ.
+    """(prompt, chosen, rejected, margin, weight, evidence), in no order, the siblings left out by reason, and κ.
 
     `known`: message, mean and sd of the worth, variety (0 … 1, the chance that it was regenerated for the sake of
     another answer) by the acts in `unchosen`; nothing for none. A chain's P_V is the mean over its regenerated answers
@@ -122,28 +123,33 @@ def sibling_pairs(
     open_ended = siblings.filter(pl.col("kept").is_null())
     chained = siblings.filter(pl.col("kept").is_not_null())
     unseen = chained.filter(~pl.col("exposed"))
-    viewed = chained.filter("exposed").with_columns(
-        pl.len().over("prompt").alias("k"),
-        pl.col("kept").sum().over("prompt").alias("keeps"),
-        pl.col("last_generated").any().over("prompt").alias("last_seen"),
-        pl.col("variety").filter(~pl.col("last_generated")).mean().over("prompt").fill_null(0.0).alias("variety"),
+    viewed = chained.filter("exposed")
+    groups = viewed.group_by("prompt", maintain_order=True).agg(
+        pl.len().alias("k"),
+        pl.col("kept").sum().alias("keeps"),
+        pl.col("last_generated").any().alias("last_seen"),
+        (pl.col("kept") & pl.col("last_generated")).any().alias("kept_last"),
+        pl.col("variety").filter(~pl.col("last_generated")).mean().fill_null(0.0),
     )
-    lone = viewed.filter((pl.col("k") < 2) | (pl.col("keeps") != 1))
-    viewed = viewed.filter((pl.col("k") >= 2) & (pl.col("keeps") == 1))
-    kept = viewed.filter("kept").select(
-        "prompt", "k", "variety", chosen="message", chosen_last="last_generated",
-        chosen_evidence="evidence",
-    )  # fmt: skip
+    whole = groups.filter((pl.col("k") >= 2) & (pl.col("keeps") == 1))
+    lone = len(viewed) - int(whole["k"].sum())
+    kept = (
+        viewed.filter("kept")
+        .select("prompt", chosen="message", chosen_last="last_generated", chosen_evidence="evidence")
+        .join(whole, on="prompt", maintain_order="left")
+    )
     others = viewed.filter(~pl.col("kept")).select(
         "prompt", rejected="message", rejected_last="last_generated", rejected_evidence="evidence"
     )
     # Where nobody saw the last one, its place moved nobody: the chain says nothing of κ.
-    order = (pl.col("prompt"), ~pl.col("kept"), ~pl.col("last_generated"), pl.col("message"))
-    chains = viewed.filter("last_seen").sort(*order).group_by("prompt", maintain_order=True)
-    found = position(
-        chains.agg(pl.col("last_generated").first().alias("kept_last"), pl.col("variety").first(), "mean", "sd")
-    )
-    pairs = kept.join(others, on="prompt").select(
+    placed = whole.filter("last_seen")
+    # Any of them, whatever order they come in; theirs is then one that no sum depends on.
+    used = placed.bottom_k(_CHAINS, by=pl.col("prompt").hash()).select("prompt", "kept_last", "variety").sort("prompt")
+    order = (~pl.col("kept"), ~pl.col("last_generated"), pl.col("message"))
+    worths = viewed.join(used.select("prompt"), on="prompt", how="semi").sort("prompt", *order)
+    told = worths.group_by("prompt").agg("mean", "sd")
+    found = position(used.join(told, on="prompt", maintain_order="left"), placed["kept_last"])
+    pairs = kept.join(others, on="prompt", maintain_order="left_right").select(
         "prompt",
         "chosen",
         "rejected",
@@ -156,6 +162,6 @@ def sibling_pairs(
     dropped = [
         ("the user wrote no more, so none was kept", len(open_ended)),
         ("a sibling that nobody saw", len(unseen)),
-        ("no other viewed sibling beside the kept one", len(lone)),
+        ("no other viewed sibling beside the kept one", lone),
     ]
-    return pairs.sort("chosen", "rejected"), dropped, found
+    return pairs, dropped, found

@@ -7,11 +7,14 @@ conversations made anew, alone, and put in place of the old rows. What the table
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 from msgspec.structs import replace
 
+from unspoken.store.ahead import ahead
 from unspoken.store.sealed import Manifest, Range, synced
 
 GROWN = (
@@ -19,7 +22,18 @@ GROWN = (
 )
 TALK = pl.col("conversation")
 Tables = Mapping[str, pl.DataFrame]
-Make = Callable[[pl.Expr], Tables]  # tables of the conversations for which this holds
+
+
+@dataclass(frozen=True)
+class Some:
+    """Conversations for which this `holds`: none stands before `first`, or after `last` (None: there is no last)."""
+
+    holds: pl.Expr
+    first: str
+    last: str | None
+
+
+Make = Callable[[Some], Tables]
 
 
 def brought_up(
@@ -32,24 +46,31 @@ def brought_up(
     """
     stale = _stale(folder, kept)
     ranges = _ranges(kept.ranges if kept.made_by == made_by else [], cuts)
+    ends = [*(each.start for each in ranges[1:]), None]
+    found = ahead(partial(_renewed, folder, each, end, stale, make) for each, end in zip(ranges, ends, strict=True))
     after = replace(kept, made_by=made_by, stale=None, ranges=[])
-    for number, (each, end) in enumerate(zip(ranges, [*(each.start for each in ranges[1:]), None], strict=True)):
+    for number, each in enumerate(ranges):
         say(number + 1, len(ranges))
-        first, last = stale.search_sorted(each.start), len(stale) if end is None else stale.search_sorted(end)
-        names = stale[first:last]
-        if not each.files:
-            from_here = TALK.ge(each.start)
-            after = _written(folder, after, each.start, make(from_here if end is None else from_here & TALK.lt(end)))
-        elif names.is_empty():
+        tables = next(found)
+        if tables is None:
             after = replace(after, ranges=[*after.ranges, each])
         else:
-            fresh = make(TALK.is_between(pl.lit(names[0]), pl.lit(names[-1])) & TALK.is_in(names.implode()))
-            rows = _without(folder, each, names)
-            whole = {
-                name: pl.concat([rows[name], fresh[name]]).sort("conversation", maintain_order=True) for name in fresh
-            }
-            after = _written(folder, after, each.start, whole)
+            after = _written(folder, after, each.start, tables)
     return after
+
+
+def _renewed(folder: Path, each: Range, end: str | None, stale: pl.Series, make: Make) -> Tables | None:
+    """The tables of a range as they should be; None where they are so already."""
+    if not each.files:
+        from_here = TALK.ge(each.start)
+        return make(Some(from_here if end is None else from_here & TALK.lt(end), each.start, end))
+    names = stale[stale.search_sorted(each.start) : len(stale) if end is None else stale.search_sorted(end)]
+    if names.is_empty():
+        return None
+    first, last = names[0], names[-1]
+    fresh = make(Some(TALK.is_between(pl.lit(first), pl.lit(last)) & TALK.is_in(names.implode()), first, last))
+    rows = _without(folder, each, names)
+    return {name: pl.concat([rows[name], fresh[name]]).sort("conversation", maintain_order=True) for name in fresh}
 
 
 def out_of_date(folder: Path, kept: Manifest, names: pl.Series) -> Manifest:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,11 +26,12 @@ NEVER = 2**63 - 1
 
 
 class File(msgspec.Struct, frozen=True):
-    """One file: its rows, and the conversation that each of its groups of rows begins with."""
+    """One file: its rows, the conversation each of its groups of rows begins with, and the last one (None: unknown)."""
 
     name: str
     rows: int
     starts: list[str]
+    last: str | None = None
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -57,6 +58,13 @@ class Manifest(msgspec.Struct, frozen=True):
     made_by: str = ""
     ranges: list[Range] = []
     stale: str | None = None
+
+
+def near(files: Sequence[File], first: str, last: str | None) -> list[File]:
+    """Those that may hold conversations from `first` to `last` (None: to the end)."""
+    return [
+        file for file in files if (last is None or file.starts[0] <= last) and (file.last is None or first <= file.last)
+    ]
 
 
 def folder(home: Path, project_id: str) -> Path:

@@ -66,9 +66,11 @@ class Segments:
         time, and gives their tables, sorted so. What was made by another program than `made_by` is made anew.
         """
 
-        def of(which: pl.Expr) -> Mapping[str, pl.DataFrame]:
-            events = self._scan(self.manifest.events, STORED).select(*EVENTS, "consent")
-            return make(*pl.collect_all([each.filter(which) for each in (self.messages(), events)], engine="streaming"))
+        def of(some: ranges.Some) -> Mapping[str, pl.DataFrame]:
+            messages = self._scan(sealed.near(self.manifest.messages, some.first, some.last), MESSAGES)
+            events = self._scan(sealed.near(self.manifest.events, some.first, some.last), STORED)
+            wanted = messages.select(list(MESSAGES)), events.select(*EVENTS, "consent")
+            return make(*pl.collect_all([each.filter(some.holds) for each in wanted], engine="streaming"))
 
         def told(number: int, of: int) -> None:
             say(f"reading conversations: part {number:,} of {of:,}")
@@ -244,7 +246,8 @@ class _Writer:
         whole.write_parquet(self._folder / name, compression="zstd", statistics=True, row_group_size=GROUP_ROWS)
         synced(self._folder / name)
         self.after = replace(self.after, made=self.after.made + 1)
-        return [*stay, File(name, whole.height, whole["conversation"].gather_every(GROUP_ROWS).to_list())]
+        talks = whole["conversation"]
+        return [*stay, File(name, whole.height, talks.gather_every(GROUP_ROWS).to_list(), talks[-1])]
 
 
 def to_merge(files: Sequence[int], new: int) -> int:
