@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     retrain_s: float = Field(3600.0, gt=0, description="How often a project with new events is rebuilt and retrained.")
     threads: int = Field(1, ge=1, description="Compute threads of training, of labelling, and of the local chat model.")
     part_events: int = Field(
-        262_144, ge=65_536, description="Events that a build holds at a time, about; a conversation is never parted."
+        262_144,
+        ge=65_536,
+        description="Events of a range of conversations; a build holds two at a time. A conversation is never parted.",
     )
     device: str = Field(
         "cpu", description="Where models run: cpu, cuda or cuda:N. A device that is absent is an error."
