@@ -17,10 +17,11 @@ from unspoken.errors import BadInput, TooLittleData
 from unspoken.events import Event, hash_user, parse
 from unspoken.frames import EVENTS, LABELS, MESSAGES, PAIRS, UNPAIRED, empty
 from unspoken.pairs import revealed, stated
-from unspoken.pairs.build import build
+from unspoken.pairs.build import build, label
 from unspoken.pairs.built import Built
 from unspoken.pairs.recipe import RECIPES, Recipe, named
 from unspoken.pairs.revealed import CONTINUED_RULE
+from unspoken.pairs.seen import seen, tables
 from unspoken.pairs.split import side
 from unspoken.signals.factor.model import Factor, fit
 from unspoken.signals.reading import frames
@@ -144,6 +145,13 @@ def test_another_salt_is_another_dataset(world):
 def test_with_nothing_to_label_it_says_what_to_do(events):
     with pytest.raises(TooLittleData, match=r"nothing to label yet: \d conversations and no answer .* POST /v1/events"):
         built(events)
+
+
+def test_where_all_was_withheld_it_says_that_consent_is_missing():
+    messages, acts, _ = frames([asked(0, "q"), answered(1, "a", "q")], SECRET)
+    every = acts.select("event", said=pl.lit(True))
+    with pytest.raises(TooLittleData, match=r"Of 2 events 2 may not be used, for want of consent"):
+        label(seen(tables(messages, acts, every)), named("given-prompts"))
 
 
 def test_answers_that_the_recipe_leaves_out_leave_an_empty_dataset_with_an_account():

@@ -8,7 +8,7 @@ import polars as pl
 
 from unspoken.errors import TooLittleData
 from unspoken.frames import EVENTS, LABELS, REPLIES, check, empty
-from unspoken.pairs import counted, expressed, poisoning, records, revealed, stated, votes
+from unspoken.pairs import consented, counted, expressed, poisoning, records, revealed, stated, votes
 from unspoken.pairs.built import Built
 from unspoken.pairs.expressed import Encode
 from unspoken.pairs.funnel import Funnel
@@ -123,15 +123,25 @@ def _answers(found: Seen, funnel: Funnel) -> pl.DataFrame:
     answered = every["conversation"].n_unique()
     funnel.step("conversations", conversations, answered, [("nobody answered in it", conversations - answered)])
     if every.is_empty():
-        raise TooLittleData(
-            f"There is nothing to label yet: {conversations} conversations and no answer in them. "
-            "Send events to POST /v1/events or import some, then build again."
-        )
+        raise TooLittleData(_nothing(conversations, funnel))
     if sent > len(every):
         funnel.step(
             "answers: a place in the tree", sent, len(every), [("its parents run in a circle", sent - len(every))]
         )
     return every
+
+
+def _nothing(conversations: int, funnel: Funnel) -> str:
+    missing = f"There is nothing to label yet: {conversations} conversations and no answer in them. "
+    withheld = [step for step in funnel.steps if step["step"] == consented.STEP]
+    if not withheld:
+        return missing + "Send events to POST /v1/events or import some, then build again."
+    entered, kept = withheld[0]["entered"], withheld[0]["kept"]
+    return (
+        f"{missing}Of {entered:,} events {entered - kept:,} may not be used, for want of consent to training. "
+        "Send it with each event, or, where you have it by other means, say so: "
+        "unspoken projects set PROJECT consent=assumed. See docs/privacy.md."
+    )
 
 
 def _unit_rules(recipe: Recipe) -> list[tuple[str, pl.Expr]]:
