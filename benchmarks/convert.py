@@ -1,12 +1,13 @@
 """How fast do events become episodes and pairs, next to DuckDB doing the same job, and next to only reading them?
 
-Chats are drawn (a third messages, a third heartbeats, ids as UUIDs) and sealed as the platform seals them. Each job
-runs in a process of its own, in turn, and both write the episodes and the pairs of siblings and votes as Parquet; that
-they wrote the same is checked column by column. To only read is to bring every column of the same files into memory
-and let go of it; and, beside it, to add up every value. The increment reads a hundredth of the conversations, makes
-their episodes, puts them in place of the old ones and pairs again, in the process that made the whole. From a database:
-the segments (store/segments.py) brought up to date and the job, against the fastest way to read the rows out of it that
-we know, alone.
+Chats are drawn (a third messages, a third heartbeats, ids as UUIDs) and sealed as the platform seals them. Ours is
+what a build does: Segments.made, which keeps the episodes beside the segments, on the disk, and the pairs of siblings
+and votes of them. Each job runs in a process of its own, in turn, with the memory settings of a worker
+(unspoken.memory), and writes Parquet; that ours and DuckDB's say the same is checked column by column. To only read
+is to bring every column of the same files into memory and let go of it; and, beside it, to add up every value. The
+increment is the same job again after something has come in a hundredth of the conversations, in the process that made
+the whole. From a database: the segments brought up to date and the job, against the fastest way to read the rows out
+of it that we know, alone.
 Run: make bench NAME=convert
 """
 

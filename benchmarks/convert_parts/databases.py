@@ -71,7 +71,7 @@ def _timed(what: Callable[[], None]) -> float:
 
 def _job(engine: Engine, project: str, home: Path) -> None:
     with segments.current(engine, project, home) as kept, TemporaryDirectory(prefix="convert-") as out:
-        convert(kept, Path(out))
+        convert(kept, Path(out), anew=out)
 
 
 def _selects() -> Iterator[tuple[Select[Any], dict[str, Any]]]:

@@ -34,12 +34,12 @@ def ours(folder: Path, out: Path) -> None:
     convert(opened(folder, out / "segments"), out)
 
 
-def convert(kept: Segments, out: Path) -> None:
+def convert(kept: Segments, out: Path, anew: str = "") -> None:
     """The job on segments: what is made of each conversation is kept beside them, and the pairs are written to `out`.
 
-    Only what pairs are made of is held of all conversations.
+    Only what pairs are made of is held of all conversations. What was made under another name `anew` is made anew.
     """
-    found = kept.made("a benchmark", settings().part_events, tables)
+    found = kept.made(f"a benchmark {anew}", settings().part_events, tables)
     none = pl.lit([], dtype=pl.List(pl.String))  # what a pair rests on stands in the episodes
     chains = found["chains"].collect().with_columns(evidence=none)
     voted = found["voted"].collect().with_columns(stated_evidence=none)
