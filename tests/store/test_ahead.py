@@ -1,7 +1,9 @@
 """Results in order, made a little ahead."""
 
+from contextlib import closing
 from functools import partial
 from threading import Barrier, get_ident
+from time import sleep
 
 import pytest
 
@@ -40,3 +42,17 @@ def test_a_call_that_fails_fails_in_its_turn():
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the third"):
         next(found)
+
+
+def test_who_is_given_up_on_has_ended_and_begins_no_more():
+    begun, ended = [], []
+
+    def call(number):
+        begun.append(number)
+        sleep(0.1)
+        ended.append(number)
+
+    with closing(ahead(partial(call, number) for number in range(9))) as found:
+        next(found)
+    assert sorted(ended) == sorted(begun)
+    assert len(begun) <= 1 + AT_ONCE

@@ -1,7 +1,7 @@
 """A little ahead of whoever uses the results, so that reading and counting do not wait for each other."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ AT_ONCE = 2  # what is held in memory at a time, beside the result that is being
 Result = TypeVar("Result")
 
 
-def ahead(calls: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+def ahead(calls: Iterable[Callable[[], Result]]) -> Generator[Result]:
     """What each of the calls returns, or raises, in their order; AT_ONCE of them run meanwhile."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made: deque[Future[Result]] = deque()

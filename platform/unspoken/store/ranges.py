@@ -7,6 +7,7 @@ conversations made anew, alone, and put in place of the old rows. What the table
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,15 +48,16 @@ def brought_up(
     stale = _stale(folder, kept)
     ranges = _ranges(kept.ranges if kept.made_by == made_by else [], cuts)
     ends = [*(each.start for each in ranges[1:]), None]
-    found = ahead(partial(_renewed, folder, each, end, stale, make) for each, end in zip(ranges, ends, strict=True))
+    calls = (partial(_renewed, folder, each, end, stale, make) for each, end in zip(ranges, ends, strict=True))
     after = replace(kept, made_by=made_by, stale=None, ranges=[])
-    for number, each in enumerate(ranges):
-        say(number + 1, len(ranges))
-        tables = next(found)
-        if tables is None:
-            after = replace(after, ranges=[*after.ranges, each])
-        else:
-            after = _written(folder, after, each.start, tables)
+    with closing(ahead(calls)) as found:  # nobody reads on when this was given up
+        for number, each in enumerate(ranges):
+            say(number + 1, len(ranges))
+            tables = next(found)
+            if tables is None:
+                after = replace(after, ranges=[*after.ranges, each])
+            else:
+                after = _written(folder, after, each.start, tables)
     return after
 
 
