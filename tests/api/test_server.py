@@ -194,7 +194,7 @@ def test_told_to_end_under_load_it_has_stored_what_it_answered_and_answered_what
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_server_process_that_dies_is_replaced_while_the_other_answers(web):
     server, client = web("--processes", "2")
-    first = set()
+    first: set[int] = set()
     while len(first) < 2:  # one may answer before the other is there
         first = {child.pid for child in psutil.Process(server.process.pid).children()}
     assert len(first) == 2
