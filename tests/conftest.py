@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, create_engine, text
 
 from unspoken import migrate
-from unspoken.store import projects
+from unspoken.store import conversations, projects, searching
 from unspoken.store.database import connect, transaction
 from unspoken.store.tables import Project
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 _numbers = count()
 
-# How long one example takes says more about what else the machine does.
+# How long one example takes says more about what else the machine does; so does how much a search reads in its time.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")
+searching.BUDGET_S = conversations.BUDGET_S = 120.0
 
 
 # Whatever was committed goes, whoever is still connected too, and numbers begin anew. DELETE, and not TRUNCATE: of 24
