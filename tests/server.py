@@ -12,6 +12,15 @@ from pathlib import Path
 from typing import Protocol
 
 
+@contextmanager
+def reserved(port: int) -> Iterator[None]:
+    """Whoever calls there is refused, and nobody else on this machine is given that port meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield
+
+
 @dataclass
 class Server:
     """`unspoken serve` in a process of its own."""
@@ -29,7 +38,7 @@ class Server:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal, waits, and returns the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 class Serve(Protocol):
@@ -76,4 +85,4 @@ def serving(folder: Path) -> Iterator[Serve]:
             server.door.close()
             if server.process.poll() is None:
                 server.process.kill()
-                server.process.wait(20)
+                server.process.wait(120)

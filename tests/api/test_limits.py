@@ -1,12 +1,14 @@
 """How much a key may send: what is beyond it is refused whole, and what was taken is stored exactly."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
+from unspoken.api import bodies
 from unspoken.api.app import create_app
 from unspoken.api.limits import Bucket, Limits
 from unspoken.errors import TooMany
@@ -145,7 +147,7 @@ def test_a_full_queue_is_a_503_and_what_waited_is_stored(sqlite_engine, make_eve
                 assert not waiting.done()
             answer = client.post(PATH, json=[make_event() for _ in range(8)])
             assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (503, True)
-        assert waiting.result(60).json() == {"stored": 8, "repeated": 0}
+        assert waiting.result(120).json() == {"stored": 8, "repeated": 0}
         assert app.state.writer.depth == (0, 0)
 
 
@@ -167,11 +169,23 @@ def test_lines_beyond_the_most_are_refused_before_any_is_read(stranger, key_of, 
     assert (answer.status_code, "at most 10000" in answer.json()["detail"], read) == (413, True, [])
 
 
-def test_large_bodies_that_wait_to_be_read_are_bounded(app, key_of, with_settings):
+def test_large_bodies_that_wait_to_be_read_are_bounded(app, key_of, with_settings, monkeypatch):
     with_settings(queue_bytes=200_000)
+    decode, refused = bodies.decode, threading.Event()
+
+    def slowly(body, sent_at):
+        assert refused.wait(120)  # until somebody came meanwhile
+        return decode(body, sent_at)
+
+    monkeypatch.setattr(bodies, "decode", slowly)
     headers = {"authorization": f"Bearer {key_of('write')}", "content-type": "application/json"}
     body = b"[" + b'{"":[]},' * 50_000 + b"{}]"
     with TestClient(app) as client, ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: client.post(PATH, content=body, headers=headers).status_code, range(6)))
-        assert set(answers) == {413, 503}
+
+        def post(_):
+            status = client.post(PATH, content=body, headers=headers).status_code
+            refused.set()
+            return status
+
+        assert set(pool.map(post, range(6))) == {413, 503}
         assert client.post(PATH, content=body, headers=headers).status_code == 413

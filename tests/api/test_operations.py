@@ -104,7 +104,7 @@ def test_the_log_of_a_server_is_json_and_holds_no_text_and_no_key(
 ):
     key = key_of("write")
     server = serve(database_url, log_format="json")
-    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as web:
+    with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as web:
         for event in (make_event("message", text=CANARY), make_event(comment=CANARY, value=9), {"kind": CANARY}):
             web.post(f"{PATH}?key={key}", json=event)
         web.get(f"/{CANARY}")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pytest
 import uvicorn
 from sqlalchemy import Engine, select
+from tests.server import reserved
 
 from unspoken.api.app import create_app
 from unspoken.client import Client
@@ -30,6 +31,7 @@ class Server:
     write_key: str
     port: int = 0
     _running: tuple[uvicorn.Server, threading.Thread] | None = None
+    _away: ExitStack = field(default_factory=ExitStack)
 
     @property
     def url(self) -> str:
@@ -38,6 +40,7 @@ class Server:
 
     def start(self) -> None:
         """Listen; returns when it answers."""
+        self._away.close()
         door = socket.create_server(("127.0.0.1", self.port))
         self.port = door.getsockname()[1]
         started = threading.Event()
@@ -50,16 +53,17 @@ class Server:
         server = Told(uvicorn.Config(create_app(self.engine, local=False), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
-        assert started.wait(30)
+        assert started.wait(120)
         self._running = server, thread
 
     def stop(self) -> None:
-        """Close the port."""
+        """Close the port, which stays this server's."""
         if self._running:
             server, thread = self._running
             server.should_exit = True
-            thread.join(30)
+            thread.join(120)
             self._running = None
+            self._away.enter_context(reserved(self.port))
 
     def stored(self) -> list[str]:
         """The ids of all events; those of one batch in any order."""
@@ -77,6 +81,7 @@ def server(sqlite_engine: Engine) -> Iterator[Server]:
     server.start()
     yield server
     server.stop()
+    server._away.close()
 
 
 Reply = tuple[int, dict[str, str], bytes]

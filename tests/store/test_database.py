@@ -55,7 +55,7 @@ def test_two_who_read_and_then_write_wait_for_each_other(engine):
     barrier = threading.Barrier(6)
 
     def count_up(turn):
-        barrier.wait(20)
+        barrier.wait(120)
         with transaction(engine) as session:
             projects.ensure(session, "chat")
             projects.create(session, f"other {turn}")
@@ -64,7 +64,7 @@ def test_two_who_read_and_then_write_wait_for_each_other(engine):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     with reading(engine) as session:
         assert session.scalar(text("SELECT count(*) FROM projects")) == 7
 
@@ -102,11 +102,11 @@ def test_a_server_that_became_a_standby_is_not_there_to_write(engine, make_event
     arrival = Arrival(project, None, [parse(make_event())], None, now())
     standby("on")
     with pytest.raises(Unavailable, match="cannot be written"):
-        writer.put(arrival).result(30)
+        writer.put(arrival).result(120)
     with pytest.raises(Unavailable, match="cannot be written"), transaction(engine) as session:
         projects.create(session, "other")
     standby("off")
-    assert writer.put(arrival).result(30).stored == 1
+    assert writer.put(arrival).result(120).stored == 1
     writer.close()
 
 

@@ -140,16 +140,16 @@ def test_a_transaction_that_commits_late_is_folded(engine, project, make_event):
         with transaction(engine) as session:
             ingest(session, project, [parse(make_event("vote"))], sent_at=None, received_at=NOW)
             begun.set()
-            assert go.wait(20)
+            assert go.wait(120)
 
     late = threading.Thread(target=slow)
     late.start()
-    assert begun.wait(20)
+    assert begun.wait(120)
     if engine.dialect.name == "postgresql":  # SQLite lets the others wait
         send(engine, project, make_event("vote"))
         assert fold(engine) == 0
     go.set()
-    late.join(20)
+    late.join(120)
     send(engine, project, make_event("vote"))
     fold(engine)
     assert derived(engine, project) == plain(engine, project)

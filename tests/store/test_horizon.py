@@ -56,7 +56,7 @@ def test_a_transaction_that_commits_late_is_not_skipped(engine, write, look):
         with transaction(engine) as session:
             write(session, "slow")
             begun.set()
-            waited.append(go.wait(20))
+            waited.append(go.wait(120))
 
     def quick():
         with transaction(engine) as session:
@@ -64,14 +64,14 @@ def test_a_transaction_that_commits_late_is_not_skipped(engine, write, look):
 
     first, second = threading.Thread(target=slow), threading.Thread(target=quick)
     first.start()
-    assert begun.wait(20)
+    assert begun.wait(120)
     second.start()
     if engine.dialect.name == "postgresql":
-        second.join(20)  # takes a later number than the slow one and commits before it
+        second.join(120)  # takes a later number than the slow one and commits before it
     between, seen = look(None)
     go.set()
-    first.join(20)
-    second.join(20)
+    first.join(120)
+    second.join(120)
     assert waited == [True]
     _, afterwards = look(between)
     assert sorted(seen + afterwards) == ["quick", "slow"]

@@ -189,11 +189,12 @@ def test_a_change_that_fails_leaves_no_audit(engine, project, make):
 
 def test_a_token_speaks_for_one_user_about_one_message(engine, project, make):
     key, _ = make()
+    before = now()
     token, ends = tokens.issue(project, key.id, "m1", "ann", 60)
     principal = who(engine, token)
     hashed = hash_user(project.user_secret, "ann")
     assert principal == keys.Principal(project.id, "token", key.id, message="m1", user=hashed)
-    assert timedelta(seconds=58) < ends - now() <= timedelta(seconds=60)
+    assert before + timedelta(seconds=58) < ends <= now() + timedelta(seconds=60)
     assert "ann" not in str(urlsafe_b64decode(token[4:].partition(".")[0] + "=="))
 
 

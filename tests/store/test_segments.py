@@ -242,9 +242,9 @@ def test_of_two_at_once_the_second_waits(engine, project, home, store, sealed_no
     with segments.current(engine, project.id, home) as kept:
         thread = threading.Thread(target=second)
         thread.start()
-        assert said.wait(20) and not over
+        assert said.wait(120) and not over
         assert kept.events().collect().height == 3
-    thread.join(20)
+    thread.join(120)
     assert over == [3] and "waiting" in told[0]
 
 

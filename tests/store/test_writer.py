@@ -75,11 +75,11 @@ def test_each_arrival_of_a_group_is_told_its_own(engine, writer, held, arrival, 
         futures = [
             writer.put(arrival(*items)) for items in ((first,), (first, second), (second, second), (third,), (third,))
         ]
-    receipts = [future.result(20) for future in futures]
+    receipts = [future.result(120) for future in futures]
     assert receipts[:3] == [Receipt(1, 0), Receipt(1, 1), Receipt(0, 2)]
     assert receipts[3:] == [Receipt(0, 0, (third["id"],))] * 2
     assert ids(engine) == {first["id"], second["id"]}
-    assert writer.put(arrival(first, make_event("copy"))).result(20) == Receipt(1, 1)
+    assert writer.put(arrival(first, make_event("copy"))).result(120) == Receipt(1, 1)
 
 
 def test_an_arrival_that_cannot_be_written_fails_alone(engine, writer, held, arrival, make_event):
@@ -89,16 +89,16 @@ def test_an_arrival_that_cannot_be_written_fails_alone(engine, writer, held, arr
         first = writer.put(arrival(good[0]))
         broken = writer.put(arrival(make_event("vote"), received_at=naive))
         rest = [writer.put(arrival(item)) for item in good[1:]]
-    assert [future.result(20) for future in (first, *rest)] == [Receipt(1, 0)] * 3
+    assert [future.result(120) for future in (first, *rest)] == [Receipt(1, 0)] * 3
     with pytest.raises(TypeError):
-        broken.result(20)
+        broken.result(120)
     assert ids(engine) == {item["id"] for item in good}
 
 
 @pytest.mark.parametrize("change", [{"revoked_at": NOW}, {"expires_at": NOW}])
 def test_a_key_that_ended_stores_nothing_from_that_moment(engine, writer, held, arrival, make_event, principal, change):
     before, after, ours = make_event("vote"), make_event("vote"), make_event("vote")
-    assert writer.put(arrival(before, principal=principal)).result(20) == Receipt(1, 0)
+    assert writer.put(arrival(before, principal=principal)).result(120) == Receipt(1, 0)
     with transaction(engine) as session:
         for name, value in change.items():
             setattr(session.get(Key, principal.key_id), name, value)
@@ -106,8 +106,8 @@ def test_a_key_that_ended_stores_nothing_from_that_moment(engine, writer, held, 
         refused = writer.put(arrival(after, principal=principal))
         stored = writer.put(arrival(ours))
     with pytest.raises(NotSignedIn):
-        refused.result(20)
-    assert stored.result(20) == Receipt(1, 0)
+        refused.result(120)
+    assert stored.result(120) == Receipt(1, 0)
     assert ids(engine) == {before["id"], ours["id"]}
 
 
@@ -132,7 +132,7 @@ def test_a_key_that_ends_while_its_group_is_written_costs_nobody_an_event(engine
         with transaction(engine) as session:
             session.get_one(Key, principal.key_id).revoked_at = NOW
         other.rollback()
-        answers = dict(zip((theirs["id"], ours["id"]), answered.result(20), strict=True))
+        answers = dict(zip((theirs["id"], ours["id"]), answered.result(120), strict=True))
     connection.close()
     assert {event for event, answer in answers.items() if answer == Receipt(1, 0)} == ids(engine)
     assert answers[ours["id"]] == Receipt(1, 0)
@@ -144,10 +144,10 @@ def test_the_use_of_a_key_is_noted_once_a_minute(engine, writer, arrival, make_e
             return session.get_one(Key, principal.key_id).last_used_at
 
     assert last_used() is None
-    writer.put(arrival(make_event("vote"), principal=principal)).result(20)
+    writer.put(arrival(make_event("vote"), principal=principal)).result(120)
     noted = last_used()
     assert abs(noted - datetime.now(UTC)) < timedelta(minutes=1)
-    writer.put(arrival(make_event("vote"), principal=principal)).result(20)
+    writer.put(arrival(make_event("vote"), principal=principal)).result(120)
     assert last_used() == noted
 
 
@@ -156,7 +156,7 @@ def test_what_an_erased_user_did_before_is_not_stored_again(engine, project, wri
         return make_event("vote", user=who, at=moment.isoformat())
 
     early = at(NOW - timedelta(hours=1))
-    assert writer.put(arrival(early)).result(20) == Receipt(1, 0)
+    assert writer.put(arrival(early)).result(120) == Receipt(1, 0)
     with transaction(engine) as session:
         exclude(session)
         session.add(
@@ -164,20 +164,20 @@ def test_what_an_erased_user_did_before_is_not_stored_again(engine, project, wri
         )
         session.execute(text("DELETE FROM events"))
     late, other = at(NOW + timedelta(hours=1)), at(NOW - timedelta(hours=1), "bob")
-    assert writer.put(arrival(early, early, late, other)).result(20) == Receipt(2, 0, erased=2)
-    assert writer.put(arrival(early, late)).result(20) == Receipt(0, 1, erased=1)
+    assert writer.put(arrival(early, early, late, other)).result(120) == Receipt(2, 0, erased=2)
+    assert writer.put(arrival(early, late)).result(120) == Receipt(0, 1, erased=1)
     assert ids(engine) == {late["id"], other["id"]}
 
 
 def test_texts_and_comments_are_redacted_before_they_are_stored(engine, project, writer, arrival, make_event):
     project.settings = {"redact": ["email"]}
     told = make_event("message", text="write to ann@example.org")
-    writer.put(arrival(told, make_event("vote", comment="mail bob@example.org"))).result(20)
+    writer.put(arrival(told, make_event("vote", comment="mail bob@example.org"))).result(120)
     with reading(engine) as session:
         assert session.scalars(select(Message.text)).one() == "write to [email]"
         [comment] = [row["comment"] for row in session.scalars(select(Event.fields)) if "comment" in row]
     assert comment == "mail [email]"
-    assert writer.put(arrival(told | {"id": str(uuid4())})).result(20) == Receipt(1, 0)
+    assert writer.put(arrival(told | {"id": str(uuid4())})).result(120) == Receipt(1, 0)
 
 
 def test_more_than_the_bounds_is_refused_and_what_was_taken_is_stored(engine, held, arrival, make_event, monkeypatch):
@@ -198,9 +198,9 @@ def test_more_than_the_bounds_is_refused_and_what_was_taken_is_stored(engine, he
         assert refusal.value.retry_after_s > 0
         with pytest.raises(Unavailable):
             writer.put(arrival(make_event(), size=900))
-    assert [future.result(20).stored for future in taken] == [2, 2]
+    assert [future.result(120).stored for future in taken] == [2, 2]
     # What alone is larger than the bounds is taken when nothing waits.
-    assert writer.put(arrival(*(make_event() for _ in range(9)))).result(20).stored == 9
+    assert writer.put(arrival(*(make_event() for _ in range(9)))).result(120).stored == 9
     writer.close()
     assert writer.depth == (0, 0)
 
@@ -212,7 +212,7 @@ def test_closing_writes_what_was_taken(engine, held, arrival, make_event):
         taken = [writer.put(arrival(make_event())) for _ in range(50)]
         closing = threading.Thread(target=writer.close)
         closing.start()
-    closing.join(20)
+    closing.join(120)
     assert all(future.done() and future.result() == Receipt(1, 0) for future in taken)
     assert len(ids(engine)) == 50
     with pytest.raises(Unavailable):
@@ -239,7 +239,7 @@ def test_an_asker_who_went_away_hurts_nobody(engine, writer, held, arrival, make
         return await stays
 
     assert asyncio.run(leave()) == Receipt(1, 0)
-    assert writer.put(arrival(make_event())).result(20) == Receipt(1, 0)
+    assert writer.put(arrival(make_event())).result(120) == Receipt(1, 0)
     assert len(ids(engine)) == 3
 
 
@@ -259,7 +259,7 @@ def test_a_full_disk_is_said_and_works_again_when_there_is_room(sqlite_engine, m
 
     def put(number):
         items = [parse(make_event("message", message=f"{uuid4()}", text="x" * 1000)) for _ in range(number)]
-        return writer.put(Arrival(project, None, items, None, NOW)).result(20)
+        return writer.put(Arrival(project, None, items, None, NOW)).result(120)
 
     assert put(3).stored == 3
     with pytest.raises(Unavailable, match="full"):
@@ -289,15 +289,15 @@ def test_a_lost_connection_is_said_and_made_anew(engine, writer, held, arrival, 
                     text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
                 )
         with pytest.raises(Unavailable, match="cannot be reached"):
-            lost.result(20)
+            lost.result(120)
         undo = "SELECT 1"
     again = make_event()
     if engine.dialect.name == "sqlite":
         with pytest.raises(Unavailable):
-            writer.put(arrival(again)).result(20)
+            writer.put(arrival(again)).result(120)
     with transaction(engine) as session:
         session.execute(text(undo))
-    assert writer.put(arrival(again)).result(20) == Receipt(1, 0)
+    assert writer.put(arrival(again)).result(120) == Receipt(1, 0)
     assert ids(engine) == {again["id"]}
 
 
@@ -309,7 +309,7 @@ def test_writers_of_several_processes_store_the_same_batches_once(database_url, 
         writer = Writer(own)
         writer.start()
         order = batches[turn * 5 :] + batches[: turn * 5]
-        receipts = [future.result(60) for future in [writer.put(each) for each in order]]
+        receipts = [future.result(120) for future in [writer.put(each) for each in order]]
         writer.close()
         own.dispose()
         return sum(receipt.stored for receipt in receipts), sum(receipt.repeated for receipt in receipts)

@@ -20,7 +20,7 @@ from unspoken.store import projects
 from unspoken.store.database import connect, reading
 from unspoken.store.tables import Message
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def local_model() -> Iterator[dict[str, str]]:
         yield {"upstream_url": listening.group(), "upstream_key": "k"}
     finally:
         model.terminate()
-        model.communicate(timeout=20)
+        model.communicate(timeout=120)
 
 
 def entered(window: BrowserContext, house: House, *lots: float, script: str = "") -> Talk:

@@ -36,7 +36,7 @@ FLAGS = (
     "--password-store=basic",
     "--remote-debugging-port=0",
 )
-INSTALL_S, START_S, CLOSE_S = 600, 30, 20
+INSTALL_S, START_S, CLOSE_S = 600, 180, 60
 PORT = "DevToolsActivePort"
 HOW_TO = (
     "Install it (Debian: apt-get install chromium; anywhere: python -m playwright install --with-deps chromium), "
@@ -102,7 +102,7 @@ class Chromium:
 
     def connect(self, playwright: Playwright) -> Browser:
         """Its default context is the window that a person would have: its tabs hide and show each other."""
-        return playwright.chromium.connect_over_cdp(self.address, no_defaults=True)
+        return playwright.chromium.connect_over_cdp(self.address, no_defaults=True, timeout=START_S * 1000)
 
     def tabs(self) -> set[str]:
         """The ids of its tabs."""
@@ -119,7 +119,7 @@ class Chromium:
 
     def _asked(self, what: str) -> Any:
         place = urlsplit(self.address).netloc
-        with build_opener(ProxyHandler({})).open(f"http://{place}/json/{what}", timeout=10) as answer:
+        with build_opener(ProxyHandler({})).open(f"http://{place}/json/{what}", timeout=60) as answer:
             said = answer.read()
         return json.loads(said) if what == "list" else said
 
@@ -132,7 +132,7 @@ class Chromium:
                 one.kill()
         except psutil.NoSuchProcess:
             pass
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 @contextmanager

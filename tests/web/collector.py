@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from sqlalchemy import Engine, select
-from tests.server import Serve, Server
+from tests.server import Serve, Server, reserved
 
 from unspoken import migrate
 from unspoken.store import closes, keys, projects
@@ -20,7 +20,7 @@ from unspoken.store.columns import now
 from unspoken.store.database import connect, reading, transaction
 from unspoken.store.tables import Event
 
-WAIT_S = 15.0
+WAIT_S = 120.0
 MEASURES = ("seen_chars", "total_chars", "visible_ms", "active_ms", "idle_ms", "hidden_ms", "away_ms", "ms")
 Shape = tuple[str, str | None, dict[str, Any]]  # kind, message, and the kind's own fields without measures
 _numbers = count()
@@ -96,7 +96,8 @@ class Collector:
         """Killed, and the port refuses; afterwards another process serves there, on the same database."""
         self.server.end(signal.SIGKILL)
         self.server.door.close()
-        yield
+        with reserved(self.server.address[1]):
+            yield
         _answering(self.serve(str(self.engine.url), port=self.server.address[1]))
 
     def project(self, origins: list[str] | None, **settings: object) -> Desk:

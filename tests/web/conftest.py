@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 from tests.api.chat.upstream import Upstream
 from tests.server import serving
-from tests.web.chatting import House, Talk, entered, housed
+from tests.web.chatting import PATIENCE_MS, House, Talk, entered, housed
 from tests.web.chromium import Chromium, NoChromium, obtain, started
 from tests.web.collector import Collector, Desk, open_collector
 from tests.web.product import Product, selling
@@ -21,6 +21,7 @@ from tests.web.stage import Stage, staged
 
 WHY = pytest.StashKey[str]()
 SKIPPED = pytest.StashKey[int]()
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ def browser(chromium: Chromium, playwright: Playwright) -> Iterator[Browser]:
 def window(browser: Browser, chromium: Chromium) -> Iterator[BrowserContext]:
     """The window of tabs that a person would have, with one empty tab; what a test opens is closed after it."""
     [window] = browser.contexts
+    window.set_default_timeout(PATIENCE_MS)
     before = chromium.tabs()
     yield window
     chromium.close(chromium.tabs() - before)

@@ -13,6 +13,7 @@ from tests.web.collector import Collector, Desk
 
 # A tenth of what is meant, so that a test need not wait for a minute; what lies between keeps its proportion.
 HASTY = {"tick": 100, "beat": 500, "rest": 2000, "pause": 1000, "idle": 4000, "away": 500}
+MOVES = "window.moves = []; document.addEventListener('mousemove', () => moves.push(performance.now()), true); void 0"
 PAGE = """<!doctype html>
 <meta charset="utf-8"><link rel="icon" href="data:,"><title>Stage</title>
 {body}
@@ -25,6 +26,12 @@ PAGE = """<!doctype html>
   document.documentElement.dataset.ready = "yes";
 </script>
 """
+
+
+def whole_seconds(page: Page) -> int:
+    """How long the mouse rested between its last two moves since MOVES was run, in ms that are whole seconds."""
+    ms: float = page.evaluate("moves.at(-1) - moves.at(-2)")
+    return int(ms / 1000 + 0.5) * 1000
 
 
 @dataclass

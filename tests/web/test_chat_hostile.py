@@ -50,6 +50,6 @@ def test_a_line_of_a_megabyte_leaves_the_page_usable(house, upstream, enter):
     page.press("#prompt", "Enter")
     page.wait_for_selector("#trouble:has-text('up to 8,000')")
     assert page.locator(".user").count() == 2
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert house.messages()[1].text == "x" * 1_000_000
     assert talk.troubles == []

@@ -80,6 +80,7 @@ def test_two_answers_are_read_out_one_after_the_other(house, upstream, enter):
         gate.opened.set()
         page.wait_for_timeout(150)
     page.wait_for_selector(".choose:not([disabled])")
+    page.wait_for_function("['One', 'Other'].every((name) => said.join(' ').includes(name + ' says 3 times'))")
     page.wait_for_timeout(300)
     said = " ".join(page.evaluate("said"))
     for name in ("One", "Other"):

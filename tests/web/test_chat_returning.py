@@ -50,7 +50,6 @@ def test_an_earlier_answer_that_somebody_goes_back_to_is_exposed_again(house, up
 def test_a_choice_that_waits_is_skipped_when_somebody_goes_elsewhere(house, enter, way):
     talk = enter(house, 0.9, 0.1)  # the second prompt gets two answers
     page = talk.page
-    page.set_default_timeout(15_000)
     talk.agree("all")
     talk.ask("Hi")
     if way == "back":
@@ -88,7 +87,7 @@ def test_what_is_written_after_somebody_said_nothing_is_not_stored(house, upstre
     page.wait_for_selector(".assistant:has-text('Before.')")
     page.click("#recording")
     talk.agree("none")
-    page.wait_for_timeout(500)
+    assert upstream.asked[0].gone.wait(120)  # the server has heard of it
     gate.opened.set()
     assert talk.ask("A secret") == "Hello there."
     house.desk.until(lambda found: sum(each.kind == "message" for each in found) == 2)
@@ -105,7 +104,7 @@ def test_whoever_says_nothing_in_one_tab_has_said_it_in_all(house, enter):
     talk.page.bring_to_front()
     talk.page.click("#recording")
     talk.agree("none")
-    other.page.wait_for_selector("body[data-recording=none]", timeout=10_000)
+    other.page.wait_for_selector("body[data-recording=none]")
     other.page.bring_to_front()
     other.ask("A secret")
     other.page.wait_for_timeout(500)
@@ -143,12 +142,10 @@ ANSWERED = {"id": "b", "role": "assistant", "text": "x", "parent": "a", "finish"
 )
 def test_a_conversation_that_was_kept_badly_does_not_keep_anybody_out(house, enter, nodes):
     talk = enter(house)
-    talk.page.set_default_timeout(15_000)
     talk.agree("all")
     tree = {"id": "c", "nodes": nodes, "shown": [["", "a"], ["a", "b"]]}
     talk.page.evaluate("(kept) => localStorage.setItem('unspoken.chat.tree', kept)", json.dumps(tree))
     again = enter(house)
-    again.page.set_default_timeout(15_000)
     again.page.wait_for_selector("body[data-recording=all]")
     assert again.ask("Hi") == "Hello there."
     assert again.troubles == []
@@ -159,7 +156,6 @@ def test_an_answer_can_be_stopped_after_a_reload_too(house, upstream, enter):
     upstream.replies.append(Reply([chunk("Once upon"), gate, chunk(" a time."), chunk(finish="stop"), DONE]))
     talk = enter(house)
     page = talk.page
-    page.set_default_timeout(15_000)
     talk.agree("all")
     talk.say("A story")
     page.wait_for_selector(".assistant:has-text('Once upon')")
@@ -178,7 +174,6 @@ def test_a_rest_that_could_not_be_had_is_asked_for_again_at_the_next_load(house,
     upstream.replies.append(Reply([chunk("Once upon"), gate, chunk(" a time."), chunk(finish="stop"), DONE]))
     talk = enter(house)
     page = talk.page
-    page.set_default_timeout(15_000)
     talk.agree("all")
     talk.say("A story")
     page.wait_for_selector(".assistant:has-text('Once upon')")

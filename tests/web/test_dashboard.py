@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import Engine
+from tests.web.chatting import PATIENCE_MS
 from tests.web.collector import Collector
 
 from unspoken.events import parse
@@ -104,6 +105,7 @@ def sign_in(page: Page, site: Site, path: str = "/models") -> None:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A window of its own, without the cookies of the others."""
     made = browser.new_context(viewport={"width": 1280, "height": 900})
+    made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()
 
@@ -146,7 +148,8 @@ def test_signing_in_and_promoting_take_no_mouse(context, site, faults):
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Promoted")
     expect(page.get_by_text("in force", exact=True)).to_have_count(1)
-    page.get_by_role("button", name="Promote").first.press("Enter")
+    with page.expect_navigation():  # else the next key may be pressed on the page that goes
+        page.get_by_role("button", name="Promote").first.press("Enter")
     page.get_by_role("button", name="Roll back").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Rolled back")
     page.get_by_role("button", name="Sign out").press("Enter")
@@ -173,6 +176,7 @@ def test_the_first_tab_leads_past_the_navigation_and_where_one_is_can_be_seen(co
 def test_every_page_fits_a_phone(browser, site, faults, make_event, scheme):
     site.send(make_event, kind="vote", conversation="w" * 200, message="m" * 200, reasons=["x" * 200])
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE_MS)
     page = watched(context.new_page(), site, faults)
     sign_in(page, site)
     for path in PATHS:
@@ -188,6 +192,7 @@ def test_every_page_fits_a_phone(browser, site, faults, make_event, scheme):
 def test_without_script_everything_can_be_seen_and_done(browser, site, make_event):
     site.send(make_event, kind="vote", conversation="c1")
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     sign_in(page, site)
     page.get_by_role("button", name="Promote").first.click()
@@ -218,7 +223,7 @@ def test_a_page_that_looks_by_itself_becomes_the_form_when_the_key_is_revoked(co
     with transaction(site.engine) as session:
         keys.revoke(session, keys.authenticate(session, site.key).key_id)
         _, another = keys.create(session, site.project.id, "admin")
-    expect(page.get_by_label("Admin key of the project")).to_be_visible(timeout=10_000)
+    expect(page.get_by_label("Admin key of the project")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("revoked")
     page.get_by_label("Admin key of the project").fill(another)
     page.keyboard.press("Enter")

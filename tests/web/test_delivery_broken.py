@@ -2,6 +2,7 @@
 
 import pytest
 from tests.server import serving
+from tests.web.chatting import PATIENCE_MS
 from tests.web.chromium import started
 from tests.web.collector import Shape, open_collector
 
@@ -65,6 +66,7 @@ def test_a_browser_that_is_killed_mid_stream_is_closed_by_the_platform(
     with started(program, tmp_path / "profile") as chromium:
         browser = chromium.connect(playwright)
         page = browser.contexts[0].new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(product.chat(collector.url, desk.key, ask="yes"))
         desk.until(lambda found: any(each.kind == "heartbeat" for each in found))
         chromium.kill()  # kill -9

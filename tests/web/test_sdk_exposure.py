@@ -1,5 +1,10 @@
 """What was on the screen, for how long, and how much of it: as it arrives in the database."""
 
+from datetime import timedelta
+from itertools import pairwise
+
+from tests.web.stage import MOVES, whole_seconds
+
 TALL = '<div style="height: 3000px"></div><article id="a"></article><div style="height: 3000px"></div>'
 TWO = '<article id="a"></article><article id="b"></article>'
 
@@ -39,9 +44,10 @@ def test_an_answer_is_exposed_once_and_viewed_when_the_page_ends(stage):
     assert [each.n for each in found] == list(range(len(found)))
     beats = [each for each in found if each.kind == "heartbeat"]
     assert {"phase": "reading", "seen_chars": 50, "total_chars": 50} in [each.fields for each in beats[:2]]
-    assert 2 <= len(beats) <= 6
+    assert len(beats) >= 2
+    assert all(later.at - before.at >= timedelta(milliseconds=400) for before, later in pairwise(beats[2:]))
     view = found[-1].fields
-    assert view["visible_ms"] == view["active_ms"] + view["idle_ms"] in (1000, 2000, 3000)
+    assert view["visible_ms"] == view["active_ms"] + view["idle_ms"] in range(1000, 60_000, 1000)
     for each in found:
         assert each.user is not None
         assert (each.arm, each.consent) == ({"policy": "b"}, "2026-10:training")
@@ -76,14 +82,14 @@ def test_what_is_rendered_below_the_screen_is_exposed_once_it_is_scrolled_to(sta
 def test_only_what_was_scrolled_to_was_seen(stage):
     page = stage.open()
     say(page, lines=400, every_ms=0, finish=False)  # some 7000 pixels on a screen of some hundred
-    page.wait_for_timeout(200)
+    stage.desk.until(lambda found: [each.fields["total_chars"] for each in found].count(4000) > 1, "heartbeat")
     page.evaluate("u.regenerate('m1')")
     [first] = stage.desk.until(lambda found: found, "regenerate")
     assert (first.fields["phase"], first.fields["total_chars"]) == ("streaming", 4000)
     share = page.evaluate("innerHeight / document.getElementById('a').getBoundingClientRect().height")
     assert abs(first.fields["seen_chars"] - 4000 * share) < 200
     page.evaluate("scrollTo(0, document.getElementById('a').getBoundingClientRect().height / 2)")
-    page.wait_for_timeout(300)
+    stage.desk.until(lambda found: any(each.fields["seen_chars"] > 2000 for each in found), "heartbeat")
     page.evaluate("scrollTo(0, 0)")
     page.evaluate("u.regenerate('m1')")
     [_, found] = stage.desk.until(lambda found: len(found) == 2, "regenerate")
@@ -149,11 +155,13 @@ def test_a_history_is_exposed_where_it_is_on_the_screen(stage):
 def test_a_pause_is_told_when_somebody_moves_again_and_only_its_whole_seconds(stage):
     page = stage.open()
     say(page)
+    page.evaluate(MOVES)
     page.mouse.move(10, 10)
     page.wait_for_timeout(2000)
     page.mouse.move(20, 20)
     [pause] = stage.desk.until(lambda found: found, "pause")
-    assert pause.fields == {"ms": 2000, "phase": "reading"}
+    assert pause.fields == {"ms": whole_seconds(page), "phase": "reading"}
+    assert pause.fields["ms"] >= 2000
     page.wait_for_timeout(4500)  # longer than anybody reads, at a tenth of the time
     page.mouse.move(30, 30)
     page.wait_for_timeout(500)

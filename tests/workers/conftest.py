@@ -56,7 +56,7 @@ class Site:
         command = [sys.executable, "-m", "unspoken", *arguments]
         subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def until(self, holds: Callable[[], Any], seconds: float = 30.0) -> Any:
+    def until(self, holds: Callable[[], Any], seconds: float = 300.0) -> Any:
         """What `holds` returns once it is true; AssertionError, with the workers' log, when that takes longer."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -86,7 +86,7 @@ class Site:
         with reading(self.engine) as session:
             return session.scalars(select(Job).where(Job.id == job_id)).one()
 
-    def ended(self, job_id: str, seconds: float = 45.0) -> Job:
+    def ended(self, job_id: str, seconds: float = 300.0) -> Job:
         """The job's row once it is done or failed."""
         self.until(lambda: self.job(job_id).state in ("done", "failed"), seconds)
         return self.job(job_id)
@@ -133,7 +133,7 @@ def site(tmp_path, monkeypatch, broker_url) -> Iterator[Site]:
         "UNSPOKEN_HOME": str(home),
         "UNSPOKEN_DATABASE_URL": "",
         "UNSPOKEN_BROKER_URL": broker_url,
-        "UNSPOKEN_LEASE_S": "1.5",
+        "UNSPOKEN_LEASE_S": "6",
         "UNSPOKEN_SWEEP_S": "0.5",
         "PYTHONPATH": os.pathsep.join(SOURCES),
     }

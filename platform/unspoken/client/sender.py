@@ -121,13 +121,19 @@ class Sender:
                 self._start()
             with self._condition:
                 if self._rounds == rounds or not self._failures:
-                    self._due = 0.0
+                    soon = self._leads or self._rounds == rounds  # else another process sends, and is given the time
+                    self._due = 0.0 if soon else min(self._due, time.monotonic() + WATCH_S)
                     self._condition.notify_all()
                 self._condition.wait(min(left, WATCH_S))
         return True
 
     def shut(self, timeout_s: float) -> bool:
-        """Flush, then end the thread and let go of the files. What was not sent is sent by the next start."""
+        """Flush, then end the thread and let go of the files. What was not sent is sent by the next start.
+
+        Where all went well, a batch that is on its way, of another process's events, is waited for: who leads next
+        would send it once more.
+        """
+        end = time.monotonic() + timeout_s
         try:
             done = self.flush(timeout_s, leaving=True)
         except sqlite3.Error as error:
@@ -136,10 +142,11 @@ class Sender:
         with self._condition:
             self._closed, thread, self._thread = True, self._thread, None
             self._condition.notify_all()
-        if thread is not None:
-            thread.join(WATCH_S)  # one that waits for an answer ends after that, and closes the files itself
         if thread is None:
             self.outbox.close()
+        elif thread is not threading.current_thread():
+            left = end - time.monotonic() if done else 0.0
+            thread.join(max(left, WATCH_S))  # one that waits longer for its answer closes the files itself, after that
         return done
 
     def _aim(self) -> None:
@@ -232,7 +239,8 @@ class Sender:
         self._fresh = 0
         try:
             self._leads = self.outbox.lead()
-            while self._leads and (batch := self.outbox.first(self._options.batch_events, self._options.batch_bytes)):
+            me, most = threading.current_thread(), (self._options.batch_events, self._options.batch_bytes)
+            while self._leads and self._thread is me and (batch := self.outbox.first(*most)):
                 delivery = post.deliver([event for _, event in batch])
                 self._settle(batch, delivery)
                 if delivery.again:

@@ -45,7 +45,7 @@ class Server:
     def stop(self) -> None:
         """As on SIGTERM."""
         self.server.should_exit = True
-        self.thread.join(30)
+        self.thread.join(120)
         assert not self.thread.is_alive()
 
 
@@ -99,14 +99,14 @@ def key(engine: Engine, server: Server, key_of: Callable[[str], str]) -> str:
 def http(server: Server, key: str) -> Iterator[httpx.Client]:
     """A plain client with the key."""
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=120, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture
 def openai(server: Server, key: str) -> Iterator[OpenAI]:
     """The official client: nothing but the base URL and the key is ours."""
-    with OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=30) as client:
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=120) as client:
         yield client
 
 
@@ -151,9 +151,15 @@ def tree(engine: Engine) -> Tree:
     return Tree(engine)
 
 
+def noticed(url: str) -> None:
+    """Returns when the server there has seen what was closed or sent before: it reads in the order of what comes."""
+    for _ in range(2):
+        assert httpx.get(f"{url}/healthz", timeout=120, trust_env=False).status_code == 200
+
+
 def until(done: Callable[[], object]) -> None:
-    """Returns once it is so; fails after half a minute."""
-    end = time.monotonic() + 30
+    """Returns once it is so; fails after two minutes."""
+    end = time.monotonic() + 120
     while not done():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.005)

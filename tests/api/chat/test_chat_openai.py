@@ -51,7 +51,7 @@ def test_a_stream_is_passed_on_unchanged_and_stored_before_its_end(openai, upstr
 
 def test_the_async_client_streams(server, key, upstream, tree):
     async def chat():
-        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key=key, timeout=30) as client:
+        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key=key, timeout=120) as client:
             answer: Any = await client.chat.completions.create(model="m-1", messages=ASK, stream=True)
             return [part.choices[0].delta.content async for part in answer]
 
@@ -214,5 +214,5 @@ def test_the_vote_of_the_description_arrives(server, pasted, upstream, tree):
     ids = pasted()["ids"]
     [code] = re.findall(r"```js\n(.*?)```", DOC.read_text(), re.DOTALL)
     script = f"const ids = {json.dumps(ids)};\n" + code.replace("http://localhost:8000", server.url)
-    subprocess.run(["node", "--input-type=module", "-e", script], check=True, timeout=30)
+    subprocess.run(["node", "--input-type=module", "-e", script], check=True, timeout=120)
     assert [event.message for event in tree.events("vote", 1)] == [ids["message"]]

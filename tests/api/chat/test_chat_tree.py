@@ -199,7 +199,7 @@ def test_a_chat_goes_on_in_another_process_and_not_in_another_project(engine, ht
         headers = http.headers.copy()
         import httpx
 
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=120) as client:
             same = client.post(address, json=body, headers=headers)
             headers["Authorization"] = f"Bearer {key}"
             foreign = client.post(address, json=body, headers=headers)

@@ -20,13 +20,14 @@ class Gate:
 class Reply:
     """One answer: `parts` are bytes to send, gates to wait at, or None to break the connection. Status 0: no head.
 
-    `later`: bytes that follow the answer on the idle connection, a moment after.
+    `later`: bytes that follow the answer on the idle connection, a moment after; `over` is set when they are sent.
     """
 
     parts: list[bytes | Gate | None]
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     later: bytes = b""
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -121,6 +122,15 @@ class Upstream:
         else:
             streamed = isinstance(asked.body, dict) and asked.body.get("stream")
             reply = stream("Hello", " there.") if streamed else completion("Hello there.")
+        try:
+            return await self._said(asked, reply, reader, writer)
+        except ConnectionError:
+            asked.gone.set()
+            raise
+
+    async def _said(
+        self, asked: Asked, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         head = [f"HTTP/1.1 {reply.status} X", *(f"{name}: {value}" for name, value in reply.headers.items())]
         if reply.status:
             writer.write("\r\n".join([*head, "transfer-encoding: chunked", "", ""]).encode())
@@ -142,16 +152,17 @@ class Upstream:
             await asyncio.sleep(0.1)
             writer.write(reply.later)
             await writer.drain()
+            reply.over.set()
         return True
 
     async def _opened(self, gate: Gate, reader: asyncio.StreamReader) -> bool:
         """Whether the gate was opened before the client went away."""
-        waiting = asyncio.ensure_future(asyncio.to_thread(gate.opened.wait, 30))
+        waiting = asyncio.ensure_future(asyncio.to_thread(gate.opened.wait, 300))
         going = asyncio.ensure_future(reader.read(1))
-        await asyncio.wait({waiting, going}, return_when=asyncio.FIRST_COMPLETED)
-        if going.done() and not waiting.done():
-            gate.opened.set()
-            return False
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        return True
+        try:
+            await asyncio.wait({waiting, going}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.done()
+        finally:
+            gate.opened.set()  # the thread that waits for it keeps the server from ending
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
-from tests.api.chat.conftest import Server, serving, until
+from tests.api.chat.conftest import Server, noticed, serving, until
 from tests.api.chat.upstream import DONE, Gate, Reply, Upstream, chunk, stream
 
 from unspoken.api.app import create_app
@@ -264,7 +264,7 @@ def test_half_a_character_in_a_prompt_is_no_fault_of_the_server(here):
 def test_answers_that_run_are_counted_until_they_end(server, upstream):
     gates = [Gate() for _ in range(MOST_RUNNING)]
     upstream.replies.extend(Reply([chunk("x"), gate, chunk(finish="stop"), DONE]) for gate in gates)
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client:
         for _ in gates:  # each leaves at once: the answer goes on, and so does its cost
             with client.stream("POST", "/chat/completions", json=asked("Hi"), headers=OURS) as answer:
                 next(answer.iter_lines())
@@ -278,7 +278,7 @@ def test_answers_that_run_are_counted_until_they_end(server, upstream):
 def test_only_its_own_visitor_stops_an_answer_and_what_there_was_is_kept(server, upstream, engine):
     gate = Gate()
     upstream.replies.append(Reply([chunk("Once upon"), gate, chunk(" a time"), chunk(finish="stop"), DONE]))
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client:
         with client.stream("POST", "/chat/completions", json=asked("A story"), headers=OURS) as answer:
             message, lines = answer.headers["x-unspoken-message"], answer.iter_lines()
             next(lines)
@@ -288,14 +288,14 @@ def test_only_its_own_visitor_stops_an_answer_and_what_there_was_is_kept(server,
             assert [line for line in lines if line][-1] == "data: [DONE]"
         said = stored(engine)[message]
         assert (said.text, said.finish) == ("Once upon", "stopped")
-    assert upstream.asked[-1].gone.wait(10)
+    assert upstream.asked[-1].gone.wait(120)
     assert "disconnect" not in kinds(engine)
 
 
 def test_a_page_that_was_loaded_again_gets_the_rest_and_nobody_else_does(server, upstream, engine):
     gate = Gate()
     upstream.replies.append(Reply([chunk("Once upon"), gate, chunk(" a time"), chunk(finish="stop"), DONE]))
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client:
         with client.stream("POST", "/chat/completions", json=asked("A story"), headers=OURS) as answer:
             message = answer.headers["x-unspoken-message"]
             next(answer.iter_lines())
@@ -305,7 +305,7 @@ def test_a_page_that_was_loaded_again_gets_the_rest_and_nobody_else_does(server,
         whole = client.get(path, params={"user": VISITOR}, headers=OURS)
         assert "Once upon" in whole.text and " a time" in whole.text and whole.text.endswith("[DONE]\n\n")
     server.stop()
-    with serving(engine) as later, httpx.Client(base_url=later.url, trust_env=False, timeout=30) as client:
+    with serving(engine) as later, httpx.Client(base_url=later.url, trust_env=False, timeout=120) as client:
         whole = client.get(path, params={"user": VISITOR}, headers=OURS)
         assert "Once upon a time" in whole.text
         assert client.get(path, params={"user": OTHER}, headers=OURS).status_code == 404
@@ -321,10 +321,11 @@ def test_leaving_is_behaviour_and_recorded_only_where_that_was_agreed_to(
 ):
     gate = Gate()
     upstream.replies.append(Reply([chunk("Once upon"), gate, chunk(" a time"), chunk(finish="stop"), DONE]))
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client:
         request = {"json": asked("A story", mode=mode), "headers": OURS | headers}
         with client.stream("POST", "/chat/completions", **request) as answer:
             next(answer.iter_lines())
+    noticed(server.url)
     gate.opened.set()
     until(lambda: kinds(engine).count("message") == 2)
     server.stop()  # all that is to be stored is stored
@@ -333,11 +334,11 @@ def test_leaving_is_behaviour_and_recorded_only_where_that_was_agreed_to(
 
 def test_an_unrecorded_answer_ends_when_its_visitor_leaves(server, upstream, engine):
     upstream.replies.append(Reply([chunk("Once upon"), Gate(), chunk(" a time"), DONE]))
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client:
         request = {"messages": [{"role": "user", "content": "A story"}], "mode": "none"}
         with client.stream("POST", "/chat/completions", json=request, headers=OURS) as answer:
             next(answer.iter_lines())
-    assert upstream.asked[-1].gone.wait(10)
+    assert upstream.asked[-1].gone.wait(120)
     assert stored(engine) == {}
 
 
