@@ -207,10 +207,8 @@ def _log_length(seen: pl.DataFrame) -> Floats:
 
 
 def _covariates(signal: str, seen: pl.DataFrame) -> Floats:
-    """(n, 1 or 3): log of the reading time; for dwell, how much idle time lengthened it, and how slowly it was written
-    (of both, data say what it is). A dwell that held the time at risk would pass for a likeness of dwell and stop.
-    """
+    """(n, 1 or 2): log of the reading time; for dwell, how much idle time lengthened it (data say how much)."""
     length = _log_length(seen)
     if signal != "dwell":
         return length[:, None]
-    return np.column_stack([length, _floats(seen["idle"]), _floats(seen["slowness"])])
+    return np.column_stack([length, _floats(seen["idle"])])
