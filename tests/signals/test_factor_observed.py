@@ -60,6 +60,18 @@ def test_a_dwell_that_holds_the_time_of_writing_is_not_longer_for_a_slow_answer(
     assert abs(np.corrcoef(z[known], np.log(slow[known]))[0, 1]) < 0.05
 
 
+def test_a_stop_that_was_lost_on_the_way_is_not_taken_for_reading_in_no_time():
+    waited = pl.when(WHOLE).then(pl.col("visible_ms") + pl.col("duration_ms")).otherwise("visible_ms")
+    gone = pl.int_range(pl.len()) % 20 == 0
+    lossy = EPISODES.with_columns(
+        visible_ms=pl.when(gone).then("duration_ms").otherwise(waited),
+        lost=gone.cast(pl.Int64),
+        stopped=~gone & pl.col("stopped"),
+    )
+    assert log_of(lossy).waiting == 1
+    assert log_of(lossy.with_columns(lost=None)).waiting < 1
+
+
 def test_an_answer_is_read_alike_beside_many_others_and_alone():
     log = log_of(EPISODES)
     rows = EPISODES.select(REVEALED_COLUMNS)

@@ -43,11 +43,12 @@ def log_of(episodes: pl.DataFrame) -> Log:
     written = WHOLE & (pl.col("duration_ms") > 0) & (pl.col("chars") > 0)
     ms_per_char = episodes.select(pl.col("duration_ms").filter(written) / pl.col("chars").filter(written)).to_series()
     from_completion = bool(episodes.select(_from_completion()).item())
+    sure = WHOLE & (pl.col("lost").fill_null(0) == 0)  # or else a stop that never came looks like reading in no time
     return Log(
         code=episodes["copied_code_chars"].is_not_null().any(),
         from_completion=from_completion,
         chars_per_ms=_chars_per_ms(episodes, ms_per_char),
-        waiting=0.0 if from_completion else waiting(episodes.filter(WHOLE)),
+        waiting=0.0 if from_completion else waiting(episodes.filter(sure)),
     )
 
 
