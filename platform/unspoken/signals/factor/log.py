@@ -15,8 +15,9 @@ UNREAD = pl.col("regenerated_unread")
 CLOSED_EARLY = (pl.col("closed") == "streaming").fill_null(False)
 # A regenerate while it was written is a stop, then a regenerate, which is one decision.
 STOPPED = pl.col("stopped") | ((pl.col("regenerate_phase") == "streaming").fill_null(False) & ~UNREAD)
-# Gone before it was complete, and events are missing: a stop or a close is among them, nobody knows which.
-_VANISHED = ((pl.col("lost") > 0) & (pl.col("visible_ms") < pl.col("duration_ms"))).fill_null(False) & ~UNREAD
+# Gone before it was complete, or who wrote it says it was stopped: a stop or a close is missing, nobody knows which.
+_GONE = (pl.col("lost") > 0) & (pl.col("visible_ms") < pl.col("duration_ms"))
+_VANISHED = (_GONE.fill_null(False) | (pl.col("finish") == "stopped").fill_null(False)) & ~UNREAD
 CUT = CLOSED_EARLY | pl.col("disconnected") | (_VANISHED & ~STOPPED)
 # Whatever a user does with an answer that was cut short, or not read, says nothing of a whole one.
 WHOLE = pl.col("exposed") & ~STOPPED & ~CUT & ~UNREAD
