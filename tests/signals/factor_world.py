@@ -30,19 +30,22 @@ def draw(
     variety: float = 0.06,
     lost: float = 0.0,
     shift: float = 0.0,
+    taste: float = 0.0,
     **constant: Any,
 ) -> Drawn:
     """`lost`: the share of view, stop, close, regenerate, copy events that never came; pages count their events.
 
-    shift: of every worth. constant: columns of all rows, e.g. anchor.
+    shift: of every worth. taste: the correlation of worth and length. constant: columns of all rows, e.g. anchor.
     """
     b = SLOPES | (slopes or {})
     random = np.random.default_rng(seed)
     n = answers
-    u = random.normal(size=n) + shift
+    worth = random.normal(size=n)
     user = random.integers(0, users or n // 15 + 1, n)
     topic = random.integers(0, len(close_by_topic), n)
-    chars = np.exp(random.normal(6.5, 0.5, n)).astype(int) + 20
+    log_chars = random.normal(6.5, 0.5, n)
+    chars = np.exp(log_chars).astype(int) + 20
+    u = taste * (log_chars - 6.5) / 0.5 + np.sqrt(1 - taste**2) * worth + shift
     duration = chars / 60
     wants_other = random.random(n) < variety
     stop_s = random.exponential(1 / (0.012 * np.exp(b["stop"] * u)))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.signals.factor_world import draw
 
@@ -10,16 +11,19 @@ from unspoken.signals.factor.design import design
 from unspoken.signals.factor.likelihood import Likelihood, maximise
 from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
+from unspoken.signals.factor.taste import Taste
 from unspoken.signals.factor.terms import Floats
 
 WORLD = draw(2500, seed=6, close_by_topic=(-0.8, 0.6), lost=0.1)
+IDLE_MS = pl.when(pl.int_range(pl.len()) % 10 == 0).then(200_000).otherwise(0)  # of some the dwell is censored
+EPISODES = WORLD.episodes.with_columns(idle_ms=IDLE_MS, visible_ms=pl.col("visible_ms") + IDLE_MS)
 
 
 def likelihood_of(rows: int, loss: float) -> Likelihood:
     """Of the first rows: with a loss, acts of those with a gap may have been lost."""
-    seen = observed(WORLD.episodes.select(REVEALED_COLUMNS), log_of(WORLD.episodes))
-    planned = design(seen, loss, log_of(WORLD.episodes))
-    return Likelihood.of(planned.terms(), planned.rows(seen.head(rows)))
+    seen = observed(EPISODES.select(REVEALED_COLUMNS), log_of(EPISODES))
+    planned = design(seen, loss, log_of(EPISODES))
+    return Likelihood.of([*planned.terms(), Taste()], planned.rows(seen.head(rows)))
 
 
 def density(likelihood: Likelihood, thetas: Sequence[Floats]) -> float:

@@ -60,7 +60,28 @@ def test_a_dwell_that_holds_the_time_of_writing_is_not_longer_for_a_slow_answer(
     assert abs(np.corrcoef(z[known], np.log(slow[known]))[0, 1]) < 0.05
 
 
+def test_a_stop_that_was_lost_on_the_way_is_not_taken_for_reading_in_no_time():
+    waited = pl.when(WHOLE).then(pl.col("visible_ms") + pl.col("duration_ms")).otherwise("visible_ms")
+    gone = pl.int_range(pl.len()) % 20 == 0
+    lossy = EPISODES.with_columns(
+        visible_ms=pl.when(gone).then("duration_ms").otherwise(waited),
+        stopped=~gone & pl.col("stopped"),
+    )
+    assert log_of(lossy).waiting < 1
+    assert log_of(lossy.with_columns(lost=gone.cast(pl.Int64))).waiting == 1
+    assert log_of(lossy.with_columns(finish=pl.when(gone).then(pl.lit("stopped")))).waiting == 1
+
+
 def test_an_answer_is_read_alike_beside_many_others_and_alone():
     log = log_of(EPISODES)
     rows = EPISODES.select(REVEALED_COLUMNS)
     assert_frame_equal(observed(rows, log).head(7), observed(rows.head(7), log))
+
+
+def test_an_answer_that_was_stopped_by_its_writer_s_word_is_not_judged_as_a_whole_one():
+    said = EPISODES.with_columns(finish=pl.lit("stopped"), copied_share=pl.lit(1.0))
+    found = seen(said)
+    assert found.filter(pl.col("stop") == 0)["copy"].null_count() == found.filter(pl.col("stop") == 0).height
+    assert found["dwell_s"].null_count() == len(found)
+    known = found.filter((pl.col("stop") == 0) & (pl.col("close") == 0) & pl.col("viewed"))
+    assert known["at_risk_s"].is_not_null().all()  # nobody stopped it that we know of, until it was gone

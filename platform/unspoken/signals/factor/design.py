@@ -30,6 +30,7 @@ NEXT_ACTS = ("", "message", "regenerate", "edit", "close", "copy", "select", "sh
 ENOUGH_ACTS, ENOUGH_TIMES, ENOUGH_IN_TOPIC = 20, 100, 50
 PIECE_ACTS, MOST_PIECES = 40, 4
 LEAST_LOSS, MOST_LOSS = 0.02, 0.95
+LONGEST_SD = 3.0  # of lengths
 SHORTEST_S, LONGEST_S = 0.001, 86_400.0  # a tick of the clock, a day
 
 
@@ -46,6 +47,7 @@ class Design:
     habits: Mapping[str, Habit]
     paces: Mapping[str, Pace]
     left_out: Mapping[str, str]  # signals that are not in the model, and why
+    length: Sequence[float]  # mean and sd of log(reading time by length)
 
     @property
     def signals(self) -> list[str]:
@@ -100,7 +102,8 @@ class Design:
         groups = _groups(seen, topic, device)
         for signal, pace in self.paces.items():
             known[signal] = pace.residuals(_log(seen[f"{signal}_s"]), _covariates(signal, seen), users, groups)
-        return Rows(topic, device, unsure, known, habit, at_risk, seen["censored"].to_numpy())
+        length = np.clip((_log_length(seen) - self.length[0]) / self.length[1], -LONGEST_SD, LONGEST_SD)
+        return Rows(topic, device, unsure, known, habit, at_risk, seen["censored"].to_numpy(), length)
 
     @staticmethod
     def from_dict(said: Mapping[str, Any]) -> "Design":
@@ -161,7 +164,9 @@ def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
             paces[signal] = pace
         else:
             left_out[signal] = "does not vary"
-    return Design(topics, devices, loss, log, edges, rates, habits, paces, left_out)
+    log_length = _log_length(seen)
+    length = (float(log_length.mean()), max(float(log_length.std()), LEAST_SD)) if len(seen) else (0.0, 1.0)
+    return Design(topics, devices, loss, log, edges, rates, habits, paces, left_out, length)
 
 
 def users_of(seen: pl.DataFrame) -> Codes:
@@ -207,10 +212,8 @@ def _log_length(seen: pl.DataFrame) -> Floats:
 
 
 def _covariates(signal: str, seen: pl.DataFrame) -> Floats:
-    """(n, 1 or 3): log of the reading time; for dwell, how much idle time lengthened it, and how slowly it was written
-    (of both, data say what it is). A dwell that held the time at risk would pass for a likeness of dwell and stop.
-    """
+    """(n, 1 or 2): log of the reading time; for dwell, how much idle time lengthened it (data say how much)."""
     length = _log_length(seen)
     if signal != "dwell":
         return length[:, None]
-    return np.column_stack([length, _floats(seen["idle"]), _floats(seen["slowness"])])
+    return np.column_stack([length, _floats(seen["idle"])])

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from unspoken.signals.factor.waiting import waiting
+
 SHORT, SOME, TICK_MS = 0.75, 0.02, 1000  # of the time that an answer took; of the answers; clocks of different programs
 
 UNREAD = pl.col("regenerated_unread")
 CLOSED_EARLY = (pl.col("closed") == "streaming").fill_null(False)
 # A regenerate while it was written is a stop, then a regenerate, which is one decision.
 STOPPED = pl.col("stopped") | ((pl.col("regenerate_phase") == "streaming").fill_null(False) & ~UNREAD)
-# Gone before it was complete, and events are missing: a stop or a close is among them, nobody knows which.
-_VANISHED = ((pl.col("lost") > 0) & (pl.col("visible_ms") < pl.col("duration_ms"))).fill_null(False) & ~UNREAD
+# Gone before it was complete, or who wrote it says it was stopped: a stop or a close is missing, nobody knows which.
+_GONE = (pl.col("lost") > 0) & (pl.col("visible_ms") < pl.col("duration_ms"))
+_VANISHED = (_GONE.fill_null(False) | (pl.col("finish") == "stopped").fill_null(False)) & ~UNREAD
 CUT = CLOSED_EARLY | pl.col("disconnected") | (_VANISHED & ~STOPPED)
 # Whatever a user does with an answer that was cut short, or not read, says nothing of a whole one.
 WHOLE = pl.col("exposed") & ~STOPPED & ~CUT & ~UNREAD
@@ -26,25 +29,27 @@ class Log:
 
     code: whether copies of code are told apart. from_completion: whether views count from completion, and not from the
     first token as the event's definition has it. chars_per_ms: how fast answers come that do not say how long they
-    took, None unknown. slowness: the median of log(ms to write a character).
+    took, None unknown. waiting: the share of the time an answer was written that is no reading of it: 0 where people
+    read along, 1 where they begin when it is complete.
     """
 
     code: bool
     from_completion: bool
     chars_per_ms: float | None
-    slowness: float
+    waiting: float
 
 
 def log_of(episodes: pl.DataFrame) -> Log:
     """Of frames.EPISODES rows, the more the better."""
     written = WHOLE & (pl.col("duration_ms") > 0) & (pl.col("chars") > 0)
     ms_per_char = episodes.select(pl.col("duration_ms").filter(written) / pl.col("chars").filter(written)).to_series()
-    slowness = float(ms_per_char.log().median() or 0.0) if len(ms_per_char) else 0.0  # type: ignore[arg-type]
+    from_completion = bool(episodes.select(_from_completion()).item())
+    sure = WHOLE & (pl.col("lost").fill_null(0) == 0)  # or else a stop that never came looks like reading in no time
     return Log(
         code=episodes["copied_code_chars"].is_not_null().any(),
-        from_completion=bool(episodes.select(_from_completion()).item()),
+        from_completion=from_completion,
         chars_per_ms=_chars_per_ms(episodes, ms_per_char),
-        slowness=slowness,
+        waiting=0.0 if from_completion else waiting(episodes.filter(sure)),
     )
 
 

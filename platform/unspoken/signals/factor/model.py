@@ -39,6 +39,7 @@ from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, p
 from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
 from unspoken.signals.factor.spoken import another_thing, of_replies, replies_to, tied, without
+from unspoken.signals.factor.taste import Taste
 from unspoken.signals.factor.terms import Codes, Floats, Rows
 
 RULE = "factor/1"
@@ -132,18 +133,18 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     spoken = spoken[_sample(spoken["message"], None, SPOKEN)]
     found = _search(planned, None, ordinary)
     apart: list[Residual] = []
-    while isinstance(found, _Found) and (other := another_thing(tied(found.design, found.thetas, spoken))):
+    while isinstance(found, _Found) and (other := another_thing(tied(found.design, found.of_acts, spoken))):
         apart.append(other)
-        found = _search(*without(found.design, found.thetas, other), ordinary)
+        found = _search(*without(found.design, found.of_acts, other), ordinary)
     if not isinstance(found, _Found):
         return _not_fitted(found)
     residuals = residual_correlations(found.likelihood, found.thetas, found.rows.known, found.scores, found.users)
-    anchors = _examined(found.design, found.thetas, seen)
+    anchors = _examined(found.design, found.of_acts, seen)
     rare = ", ".join(f"{signal} ({why})" for signal, why in found.design.left_out.items())
     told = [f"Left out of the model: {rare}." if rare else None, sentence(residuals), of_replies(apart)]
     return Factor(
         found.design,
-        found.thetas,
+        found.of_acts,
         anchors,
         loadings(found.likelihood, found.thetas, found.scores, found.design.topics),
         residuals,
@@ -155,7 +156,9 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
 
 @dataclass(frozen=True)
 class _Found:
-    """A design with its parameters, and what they were found on: `rows` of `users`; `few` of them for refits."""
+    """A design with its parameters, of its terms and of Taste, and what they were found on: `rows` of `users`; `few` of
+    them for refits.
+    """
 
     design: Design
     thetas: Sequence[Floats]
@@ -164,6 +167,11 @@ class _Found:
     likelihood: Likelihood
     few: Likelihood
     scores: Scored
+
+    @property
+    def of_acts(self) -> Sequence[Floats]:
+        """What labels are made with: the design's own."""
+        return self.thetas[:-1]
 
 
 def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFrame) -> _Found | str:
@@ -174,9 +182,11 @@ def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFr
         return _too_little(rows, int(told.sum()))
     chosen = _sample(ordinary["message"], told, SAMPLE)
     users, fitted = users_of(ordinary)[chosen], rows.take(chosen)
-    likelihood = Likelihood.of(planned.terms(), fitted)
-    few = Likelihood.of(planned.terms(), fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))
-    near = start or maximise(few, [term.prior().start for term in likelihood.terms])[0]
+    terms = [*planned.terms(), Taste()]
+    likelihood = Likelihood.of(terms, fitted)
+    few = Likelihood.of(terms, fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))
+    first = [term.prior().start for term in terms]
+    near = [*start, first[-1]] if start else maximise(few, first)[0]
     thetas, _ = maximise(likelihood, near)
     scores = scored(likelihood, thetas, fitted.topic, users)
     if not sign_is_known(likelihood, thetas, scores):

@@ -12,10 +12,10 @@ from unspoken.signals.factor.log import CLOSED_EARLY, CUT, STOPPED, UNREAD, WHOL
 # All that the revealed family may read of an episode: no vote, rating, choice or solicit, nothing of a text but its
 # length, and not `kept`, which speaks in the sibling chain.
 REVEALED_COLUMNS = (
-    "message", "user", "chars", "topic", "device", "anchor", "lost", "exposed", "duration_ms", "visible_ms", "idle_ms",
-    "hidden_ms", "seen_chars", "total_chars", "stopped", "closed", "disconnected", "regenerated", "regenerate_phase",
-    "regenerated_unread", "copied_share", "copied_code_chars", "shared", "selected", "edited", "longest_pause_ms",
-    "next_act", "next_after_ms", "siblings", "last_generated", "evidence",
+    "message", "user", "chars", "topic", "device", "anchor", "lost", "exposed", "finish", "duration_ms", "visible_ms",
+    "idle_ms", "hidden_ms", "seen_chars", "total_chars", "stopped", "closed", "disconnected", "regenerated",
+    "regenerate_phase", "regenerated_unread", "copied_share", "copied_code_chars", "shared", "selected", "edited",
+    "longest_pause_ms", "next_act", "next_after_ms", "siblings", "last_generated", "evidence",
 )  # fmt: skip
 IDLE_S, IDLE_TIMES = 120.0, 3.0  # idle beyond the larger of 120 s and three reading times is not reading
 
@@ -30,8 +30,8 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     no code), however much was copied;
     share, select (given regenerate), edit; writes: the first act was a next message, leaves: it was a close (given
     no message);
-    dwell_s, pause_s, latency_s; idle: log(visible / active), 0 unknown; slowness: log of how long a character took to
-    be written, beside the log's median, 0 unknown; censored: reading took dwell_s or longer;
+    dwell_s: in sight, less what of it was waiting for the answer; pause_s, latency_s; idle: log(dwell / the
+    active part of it), 0 unknown; censored: reading took dwell_s or longer;
     alone: whole, with no sibling, neither regenerated nor edited.
     """
     seen = pl.col("exposed")
@@ -57,12 +57,11 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     expected_s = pl.col("chars") / READING_CHARS_PER_S
     cap_ms = pl.max_horizontal(pl.lit(IDLE_S), IDLE_TIMES * expected_s) * 1000
     idle_beyond_ms = (pl.col("idle_ms").fill_null(0) - cap_ms).clip(0)
-    idle = -(1 - pl.col("idle_ms") / pl.col("visible_ms")).clip(0.01, 1).log()
-    told = WHOLE & (pl.col("duration_ms") > 0) & (pl.col("chars") > 0)
-    slowness = pl.when(told).then((pl.col("duration_ms") / pl.col("chars")).log() - log.slowness)
     # What was still read after completion is dwell; only what the next act took beyond it is latency.
     while_written_ms = pl.when(pl.lit(not log.from_completion)).then("duration_ms").fill_null(0)
     waited_ms = pl.col("next_after_ms") - (pl.col("visible_ms") - while_written_ms).clip(0)
+    in_sight_ms = pl.col("visible_ms") - log.waiting * duration_ms
+    idle = -(1 - pl.col("idle_ms") / in_sight_ms.clip(1)).clip(0.01, 1).log()
     read = WHOLE & (pl.col("visible_ms") > 0) & (pl.col("chars") > 0)
     return episodes.select(REVEALED_COLUMNS).select(
         "message",
@@ -85,9 +84,8 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
         act("edited", calm & pl.col("last_generated")).alias("edit"),
         act(first.eq_missing("message"), alone & (first.is_null() | first.is_in(["message", "close"]))).alias("writes"),
         act(first.eq_missing("close"), alone & (first.is_null() | (first == "close"))).alias("leaves"),
-        pl.when(read).then((pl.col("visible_ms") - idle_beyond_ms) / 1000).alias("dwell_s"),
+        pl.when(read).then((in_sight_ms - idle_beyond_ms) / 1000).alias("dwell_s"),
         idle.fill_null(0.0).fill_nan(0.0).alias("idle"),
-        slowness.fill_null(0.0).alias("slowness"),
         (idle_beyond_ms > 0).alias("censored"),
         pl.when(read & (pl.col("longest_pause_ms") > 0)).then(pl.col("longest_pause_ms") / 1000).alias("pause_s"),
         pl.when(read & (waited_ms > 0)).then(waited_ms / 1000).alias("latency_s"),

@@ -45,6 +45,7 @@ class Rows:
     habit: dict[str, Floats]  # per act: log of how often the user does it, as a multiple of the others
     at_risk_s: Floats
     censored: NDArray[np.bool_]
+    length: Floats  # log characters, standardised
 
     def __len__(self) -> int:
         return len(self.topic)
@@ -65,6 +66,7 @@ class Rows:
             {signal: column[chosen] for signal, column in self.habit.items()},
             self.at_risk_s[chosen],
             self.censored[chosen],
+            self.length[chosen],
         )
 
 

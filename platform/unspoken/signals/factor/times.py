@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr
 
-from unspoken.signals.factor.terms import GRID, SLOPE_SD, Direction, Entries, Floats, Prior, Q, Rows
+from unspoken.signals.factor.terms import EFFECT_SD, GRID, SLOPE_SD, Direction, Entries, Floats, Prior, Q, Rows, nearest
 
-EXACT = 3  # table rows of times that are known exactly
+EXACT = 6  # table rows of times that are known exactly
 FARTHEST, WIDEST = 100.0, 5.0  # |mean| and |log σ|: the search may try what no residual is
 LIMITS: Floats = np.linspace(-4.0, 4.0, 33)  # where a censored residual may stand; it goes to the nearest
+LENGTHS: Floats = np.linspace(-2.0, 2.0, 9)  # likewise how long its answer is
 
 
 @dataclass(frozen=True)
 class Time:
-    """z = a + d·u + c·V + e, e ~ N(0, σ²).
+    """z = a + d·u + c·V + g·length + e, e ~ N(0, σ²).
 
+    The pace has taken out how time grows with length, and with it how the worth does; g puts that part back.
     Of censored residuals (dwell alone) only a lower limit is known: they count as Φ of the distance to it.
     """
 
@@ -24,28 +26,29 @@ class Time:
     by_variety: bool
 
     def prior(self) -> Prior:
-        """θ = a, d, c, log σ."""
-        mean = np.zeros(4)
-        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, 0.5]), np.full(4, np.inf))
+        """θ = a, d, c, log σ, g."""
+        mean = np.zeros(5)
+        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, 0.5, EFFECT_SD]), np.full(5, np.inf))
 
     def directions(self) -> list[Direction]:
         slope = Direction("slope", 1, GRID[None])
         return [slope, Direction("variety", 2, np.array([[0.0], [1.0]]) + np.zeros(Q))] if self.by_variety else [slope]
 
     def features(self, rows: Rows) -> Any:
-        """Table rows: z², z, 1; then at least each limit."""
+        """Table rows: z², z, 1, z·length, length, length²; then at least each limit, by length."""
         z = rows.known[self.signal]
         censored = np.isfinite(z) & rows.censored & (self.signal == "dwell")
         exact = np.isfinite(z) & ~censored
-        entries = Entries(len(rows), EXACT + len(LIMITS))
-        for column, value in enumerate((z * z, z, np.ones(len(rows)))):
+        entries = Entries(len(rows), EXACT + len(LIMITS) * len(LENGTHS))
+        length = rows.length
+        for column, value in enumerate((z * z, z, np.ones(len(rows)), z * length, length, length**2)):
             entries.add(exact, column, value)
-        limit = np.rint((np.where(np.isfinite(z), z, 0.0) - LIMITS[0]) / (LIMITS[1] - LIMITS[0])).astype(np.int64)
-        entries.add(censored, EXACT + limit)
+        limit = nearest(LIMITS, np.where(np.isfinite(z), z, 0.0))
+        entries.add(censored, EXACT + limit * len(LENGTHS) + nearest(LENGTHS, length))
         return entries.matrix()
 
     def table(self, theta: Floats) -> Floats:
-        mean, log_sd = self._mean(theta), self._log_sd(theta)
+        mean, log_sd, by_length = self._mean(theta), self._log_sd(theta), self._by_length(theta)
         sd = np.exp(log_sd)
         one = np.ones_like(mean)
         exact = np.stack(
@@ -53,32 +56,38 @@ class Time:
                 -0.5 * one,
                 mean,
                 -0.5 * mean**2 - sd**2 * (log_sd + 0.5 * np.log(2 * np.pi)),
+                by_length * one,
+                -by_length * mean,
+                -0.5 * by_length**2 * one,
             ]
         ) / (sd**2)
-        return self._shaped(np.concatenate([exact, log_ndtr(self._beyond(mean, sd))]))
+        return self._shaped(np.concatenate([exact, log_ndtr(self._beyond(theta))]))
 
     def score(self, theta: Floats) -> Floats:
         """By the mean."""
-        mean, sd = self._mean(theta), np.exp(self._log_sd(theta))
+        mean, sd, by_length = self._mean(theta), np.exp(self._log_sd(theta)), self._by_length(theta)
         zero = np.zeros_like(mean)
-        exact = np.stack([zero, zero + 1, -mean]) / sd**2
-        return self._shaped(np.concatenate([exact, _mills(self._beyond(mean, sd)) / sd]))
+        exact = np.stack([zero, zero + 1, -mean, zero, zero - by_length, zero]) / sd**2
+        return self._shaped(np.concatenate([exact, _mills(self._beyond(theta)) / sd]))
 
     def pull(self, theta: Floats, weights: Floats) -> Floats:
         mean, log_sd = self._mean(theta), self._log_sd(theta)
         sd = np.exp(log_sd)
         weights = weights.reshape(len(weights), -1, Q)
-        by_mean = (weights * self.score(theta).reshape(weights.shape)).sum(0)
+        scored = weights * self.score(theta).reshape(weights.shape)
+        by_mean = scored.sum(0)
         exact = weights[:EXACT]
-        beyond = self._beyond(mean, sd)
+        beyond = self._beyond(theta)
         by_log_sd = (
             -2 * (exact * self.table(theta).reshape(weights.shape)[:EXACT]).sum()
             - exact[2].sum() * (1 + 2 * (log_sd + 0.5 * np.log(2 * np.pi)))
             - (weights[EXACT:] * _mills(beyond) * beyond).sum()
         )
+        at_length = scored[EXACT:].reshape(len(LIMITS), len(LENGTHS), -1).sum((0, 2)) @ LENGTHS
+        of_exact = exact[3].sum() - (exact[4] * mean).sum() - self._by_length(theta) * exact[5].sum()
         varied = float(by_mean[1].sum()) if self.by_variety else 0.0
         total = by_mean.sum(0)
-        return np.array([total.sum(), total @ GRID, varied, by_log_sd])
+        return np.array([total.sum(), total @ GRID, varied, by_log_sd, of_exact / sd**2 + at_length])
 
     def _mean(self, theta: Floats) -> Floats:
         """(1 or 2, Q), by V."""
@@ -89,9 +98,13 @@ class Time:
     def _log_sd(self, theta: Floats) -> float:
         return float(np.clip(theta[3], -WIDEST, WIDEST))
 
-    def _beyond(self, mean: Floats, sd: float) -> Floats:
-        """(limits, V, Q): how far the mean stands above each limit, in σ."""
-        return np.asarray((mean - LIMITS[:, None, None]) / sd)
+    def _by_length(self, theta: Floats) -> float:
+        return float(np.clip(theta[4], -WIDEST, WIDEST))
+
+    def _beyond(self, theta: Floats) -> Floats:
+        """(limits · lengths, V, Q): how far the mean stands above each limit, in σ."""
+        above = (self._by_length(theta) * LENGTHS - LIMITS[:, None]).reshape(-1, 1, 1)
+        return np.asarray((self._mean(theta) + above) / np.exp(self._log_sd(theta)))
 
     def _shaped(self, table: Floats) -> Floats:
         return table if self.by_variety else table[:, 0]
