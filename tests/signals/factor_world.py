@@ -31,11 +31,13 @@ def draw(
     lost: float = 0.0,
     shift: float = 0.0,
     taste: float = 0.0,
+    cut: bool = False,
     **constant: Any,
 ) -> Drawn:
     """`lost`: the share of view, stop, close, regenerate, copy events that never came; pages count their events.
 
-    shift: of every worth. taste: the correlation of worth and length. constant: columns of all rows, e.g. anchor.
+    shift: of every worth. taste: the correlation of worth and length. cut: what was stopped or left is as long as what
+    had come by then. constant: columns of all rows, e.g. anchor.
     """
     b = SLOPES | (slopes or {})
     random = np.random.default_rng(seed)
@@ -76,6 +78,8 @@ def draw(
         for name, acts in {"view": np.ones(n, bool), "stopped": stopped, "closed": closed, "regenerated": regenerated,
                            "copied": copied}.items()
     )  # fmt: skip
+    if cut:
+        chars = np.where(whole, chars, np.maximum(visible_s * 60, 1).astype(int))
     ids = [f"m{k:06d}" for k in range(n)]
     visible = pl.Series(np.round(visible_s * 1000).astype(int)).set(pl.Series(~told["view"]), None)
     plain = {name: False for name, dtype in EPISODES.items() if dtype == pl.Boolean}

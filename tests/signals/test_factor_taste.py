@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 from tests.signals.factor_world import draw
 
+from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.model import Factor, fit
+from unspoken.signals.factor.taste import lengths
 
 TASTE = 0.6
 WORLD = draw(8000, seed=4, taste=TASTE)
@@ -21,6 +23,15 @@ def model() -> Factor:
 def test_a_taste_for_length_leaves_the_planted_slopes_where_they_are(model, signal, planted):
     (found,) = (row for row in model.loadings if (row.signal, row.of) == (signal, "slope"))
     assert abs(found.value - planted) < 3 * found.se
+
+
+@pytest.mark.parametrize("taste", [0.0, TASTE])
+def test_to_be_short_because_it_was_stopped_is_no_taste_for_long_answers(taste):
+    """Where a log keeps of what was stopped or left only what had come."""
+    model = fit(draw(8000, seed=5, taste=taste, cut=True).episodes)
+    for signal, planted in (("stop", -0.8), ("copy", 0.9), ("dwell", DWELL)):
+        (found,) = (row for row in model.loadings if (row.signal, row.of) == (signal, "slope"))
+        assert abs(found.value - planted) < 3 * found.se, signal
 
 
 def test_reading_time_grows_with_length_as_planted_not_as_the_worth_does(model):
@@ -47,3 +58,18 @@ def test_an_answer_is_not_better_for_being_long(model):
     short, long = (model.posterior(timeless.with_columns(chars=pl.lit(chars, pl.Int64))) for chars in (100, 9000))
     assert short["p"].is_not_null().all()
     assert short["p"].equals(long["p"])
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_whole_log_says_whether_what_was_stopped_is_as_long_as_it_would_have_become(cut):
+    log = log_of(draw(3000, seed=6, cut=cut).episodes)
+    assert (log.stopped_short, log.left_short) == (cut, cut)
+
+
+def test_lengths_are_those_of_answers_as_they_would_have_become():
+    random = np.random.default_rng(7)
+    log_length, given_up = random.normal(6.5, 0.5, 20_000), np.log(random.exponential(2500, 20_000))
+    short = given_up < log_length
+    found = lengths(np.where(short, given_up, log_length), short)
+    assert found == pytest.approx((6.5, 0.5), abs=0.02)
+    assert log_length[~short].mean() < 6.45

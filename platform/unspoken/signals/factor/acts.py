@@ -98,7 +98,7 @@ class Regenerate:
     act: Act
     by_variety = True
     # Logits given V = 1 of a regenerate after reading, then given V = 0 and V = 1 of an unread one: their priors.
-    MEANS, SDS = (-1.0, -5.0, -1.0), (0.7, 1.0, 0.7)
+    MEANS, SDS = (-1.0, -5.0, -1.0), (0.7, 1.0, 2.0)
 
     @property
     def signal(self) -> str:

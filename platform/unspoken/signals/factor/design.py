@@ -13,6 +13,7 @@ from unspoken.signals.factor.habits import Habit, fit_habit
 from unspoken.signals.factor.hazards import Hazard
 from unspoken.signals.factor.log import Log
 from unspoken.signals.factor.paces import LEAST_SD, Pace, fit_pace
+from unspoken.signals.factor.taste import lengths
 from unspoken.signals.factor.terms import Codes, Floats, Rows, Term
 from unspoken.signals.factor.times import Time
 
@@ -103,7 +104,8 @@ class Design:
         for signal, pace in self.paces.items():
             known[signal] = pace.residuals(_log(seen[f"{signal}_s"]), _covariates(signal, seen), users, groups)
         length = np.clip((_log_length(seen) - self.length[0]) / self.length[1], -LONGEST_SD, LONGEST_SD)
-        return Rows(topic, device, unsure, known, habit, at_risk, seen["censored"].to_numpy(), length)
+        censored, short = (seen[name].to_numpy() for name in ("censored", "short"))
+        return Rows(topic, device, unsure, known, habit, at_risk, censored, length, short)
 
     @staticmethod
     def from_dict(said: Mapping[str, Any]) -> "Design":
@@ -164,8 +166,7 @@ def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
             paces[signal] = pace
         else:
             left_out[signal] = "does not vary"
-    log_length = _log_length(seen)
-    length = (float(log_length.mean()), max(float(log_length.std()), LEAST_SD)) if len(seen) else (0.0, 1.0)
+    length = lengths(_log_length(seen), seen["short"].to_numpy())
     return Design(topics, devices, loss, log, edges, rates, habits, paces, left_out, length)
 
 

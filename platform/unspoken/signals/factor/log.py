@@ -10,6 +10,7 @@ import polars as pl
 from unspoken.signals.factor.waiting import waiting
 
 SHORT, SOME, TICK_MS = 0.75, 0.02, 1000  # of the time that an answer took; of the answers; clocks of different programs
+LONGER = 1.3  # times what came by then: half of what is stopped is stopped before the middle
 
 UNREAD = pl.col("regenerated_unread")
 CLOSED_EARLY = (pl.col("closed") == "streaming").fill_null(False)
@@ -30,13 +31,16 @@ class Log:
     code: whether copies of code are told apart. from_completion: whether views count from completion, and not from the
     first token as the event's definition has it. chars_per_ms: how fast answers come that do not say how long they
     took, None unknown. waiting: the share of the time an answer was written that is no reading of it: 0 where people
-    read along, 1 where they begin when it is complete.
+    read along, 1 where they begin when it is complete. stopped_short, left_short: whether the text of an answer that
+    was stopped, or left, ends there.
     """
 
     code: bool
     from_completion: bool
     chars_per_ms: float | None
     waiting: float
+    stopped_short: bool
+    left_short: bool
 
 
 def log_of(episodes: pl.DataFrame) -> Log:
@@ -45,12 +49,24 @@ def log_of(episodes: pl.DataFrame) -> Log:
     ms_per_char = episodes.select(pl.col("duration_ms").filter(written) / pl.col("chars").filter(written)).to_series()
     from_completion = bool(episodes.select(_from_completion()).item())
     sure = WHOLE & (pl.col("lost").fill_null(0) == 0)  # or else a stop that never came looks like reading in no time
+    chars_per_ms = _chars_per_ms(episodes, ms_per_char)
     return Log(
         code=episodes["copied_code_chars"].is_not_null().any(),
         from_completion=from_completion,
-        chars_per_ms=_chars_per_ms(episodes, ms_per_char),
+        chars_per_ms=chars_per_ms,
         waiting=0.0 if from_completion else waiting(episodes.filter(sure)),
+        stopped_short=_ends_there(episodes.filter(STOPPED), chars_per_ms),
+        left_short=_ends_there(episodes.filter(CLOSED_EARLY), chars_per_ms),
     )
+
+
+def _ends_there(cut: pl.DataFrame, chars_per_ms: float | None) -> bool:
+    """Whether answers that were cut short are mostly no longer than what can have come by then."""
+    if chars_per_ms is None:
+        return False
+    told = cut.filter((pl.col("visible_ms") > 0) & (pl.col("chars") > 0))
+    times = told.select(pl.col("chars") / (chars_per_ms * pl.col("visible_ms"))).to_series()
+    return len(times) > 0 and float(times.median()) < LONGER  # type: ignore[arg-type]
 
 
 def _from_completion() -> pl.Expr:

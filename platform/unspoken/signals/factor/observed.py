@@ -32,7 +32,7 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     no message);
     dwell_s: in sight, less what of it was waiting for the answer; pause_s, latency_s; idle: log(dwell / the
     active part of it), 0 unknown; censored: reading took dwell_s or longer;
-    alone: whole, with no sibling, neither regenerated nor edited.
+    alone: whole, with no sibling, neither regenerated nor edited; short: chars is what there was when it was cut short.
     """
     seen = pl.col("exposed")
     calm = WHOLE & ~pl.col("regenerated")
@@ -91,4 +91,8 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
         pl.when(read & (waited_ms > 0)).then(waited_ms / 1000).alias("latency_s"),
         first.fill_null("").alias("next_act"),
         alone.fill_null(False).alias("alone"),
+        (
+            ((STOPPED | (pl.col("finish") == "stopped").fill_null(False)) & pl.lit(log.stopped_short))
+            | (CUT & pl.lit(log.left_short))
+        ).alias("short"),
     )

@@ -46,6 +46,7 @@ class Rows:
     at_risk_s: Floats
     censored: NDArray[np.bool_]
     length: Floats  # log characters, standardised
+    short: NDArray[np.bool_]  # it was cut short, and would have become longer
 
     def __len__(self) -> int:
         return len(self.topic)
@@ -67,6 +68,7 @@ class Rows:
             self.at_risk_s[chosen],
             self.censored[chosen],
             self.length[chosen],
+            self.short[chosen],
         )
 
 

@@ -11,6 +11,9 @@ from unspoken.signals.factor.terms import EFFECT_SD, GRID, SLOPE_SD, Direction, 
 EXACT = 6  # table rows of times that are known exactly
 FARTHEST, WIDEST = 100.0, 5.0  # |mean| and |log σ|: the search may try what no residual is
 LIMITS: Floats = np.linspace(-4.0, 4.0, 33)  # where a censored residual may stand; it goes to the nearest
+# Residuals vary by 1: a fifth of that is the worth's, give or take a seventh. Only rare acts tell that share, weakly,
+# and where they tell it wrong (for whoever wants another answer also reads less) a time alone would judge the answers.
+LOG_SD, LOG_SD_SD = -0.1, 0.08
 LENGTHS: Floats = np.linspace(-2.0, 2.0, 9)  # likewise how long its answer is
 
 
@@ -27,8 +30,8 @@ class Time:
 
     def prior(self) -> Prior:
         """θ = a, d, c, log σ, g."""
-        mean = np.zeros(5)
-        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, 0.5, EFFECT_SD]), np.full(5, np.inf))
+        mean = np.array([0.0, 0.0, 0.0, LOG_SD, 0.0])
+        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, LOG_SD_SD, EFFECT_SD]), np.full(5, np.inf))
 
     def directions(self) -> list[Direction]:
         slope = Direction("slope", 1, GRID[None])
@@ -68,7 +71,7 @@ class Time:
         mean, sd, by_length = self._mean(theta), np.exp(self._log_sd(theta)), self._by_length(theta)
         zero = np.zeros_like(mean)
         exact = np.stack([zero, zero + 1, -mean, zero, zero - by_length, zero]) / sd**2
-        return self._shaped(np.concatenate([exact, _mills(self._beyond(theta)) / sd]))
+        return self._shaped(np.concatenate([exact, mills(self._beyond(theta)) / sd]))
 
     def pull(self, theta: Floats, weights: Floats) -> Floats:
         mean, log_sd = self._mean(theta), self._log_sd(theta)
@@ -81,7 +84,7 @@ class Time:
         by_log_sd = (
             -2 * (exact * self.table(theta).reshape(weights.shape)[:EXACT]).sum()
             - exact[2].sum() * (1 + 2 * (log_sd + 0.5 * np.log(2 * np.pi)))
-            - (weights[EXACT:] * _mills(beyond) * beyond).sum()
+            - (weights[EXACT:] * mills(beyond) * beyond).sum()
         )
         at_length = scored[EXACT:].reshape(len(LIMITS), len(LENGTHS), -1).sum((0, 2)) @ LENGTHS
         of_exact = exact[3].sum() - (exact[4] * mean).sum() - self._by_length(theta) * exact[5].sum()
@@ -110,6 +113,6 @@ class Time:
         return table if self.by_variety else table[:, 0]
 
 
-def _mills(x: Floats) -> Floats:
+def mills(x: Floats) -> Floats:
     """φ(x)/Φ(x)."""
     return np.asarray(np.exp(-0.5 * x**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(x)))
