@@ -32,12 +32,15 @@ def draw(
     shift: float = 0.0,
     taste: float = 0.0,
     cut: bool = False,
+    reads_less: float = 0.3,
+    unread: float = 0.6,
     **constant: Any,
 ) -> Drawn:
     """`lost`: the share of view, stop, close, regenerate, copy events that never came; pages count their events.
 
     shift: of every worth. taste: the correlation of worth and length. cut: what was stopped or left is as long as what
-    had come by then. constant: columns of all rows, e.g. anchor.
+    had come by then. Who wants another answer reads `reads_less` sd less, and a share `unread` of them not at all.
+    constant: columns of all rows, e.g. anchor.
     """
     b = SLOPES | (slopes or {})
     random = np.random.default_rng(seed)
@@ -54,18 +57,18 @@ def draw(
     close_s = random.exponential(1 / (0.012 * np.exp(np.array(close_by_topic)[topic] * u)))
     # Who wants another answer, or would regenerate anyhow, may do so within a second: that cuts the time at risk.
     again = random.random(n) < np.where(wants_other, 0.5, expit(-2.7 + b["regenerate"] * u))
-    hasty = again & (random.random(n) < np.where(wants_other, 0.6, 0.03))
+    hasty = again & (random.random(n) < np.where(wants_other, unread, 0.03 * (unread > 0)))
     duration_at_risk = np.where(hasty, 1.0, duration)
     stopped = (stop_s < duration_at_risk) & (stop_s < close_s)
     closed = (close_s < duration_at_risk) & ~stopped
     whole = ~stopped & ~closed
     regenerated = (whole & again) | (stopped & (random.random(n) < 0.5))
-    unread = whole & hasty
-    copied = whole & ~unread & (random.random(n) < expit(-2.2 + b["copy"] * u))
+    not_read = whole & hasty
+    copied = whole & ~not_read & (random.random(n) < expit(-2.2 + b["copy"] * u))
     writes = whole & ~regenerated & (random.random(n) < expit(0.3 + b["writes"] * u))
-    z = b["dwell"] * u - 0.3 * wants_other + random.normal(size=n)
+    z = b["dwell"] * u - reads_less * wants_other + random.normal(size=n)
     read_s = chars / READING * 2 * np.exp(0.3 * random.normal(size=users or n // 15 + 1)[user] + 0.4 * z)
-    visible_s = np.where(stopped, stop_s, np.where(closed, close_s, np.where(unread, 1.0, read_s)))
+    visible_s = np.where(stopped, stop_s, np.where(closed, close_s, np.where(not_read, 1.0, read_s)))
 
     def came(events: np.ndarray) -> np.ndarray:
         return events & (random.random(n) >= lost)
@@ -88,7 +91,7 @@ def draw(
         "topic": [f"t{k}" for k in topic], "device": "phone", "exposed": True, "lost": missing,
         "duration_ms": np.round(duration * 1000).astype(int), "visible_ms": visible, "stopped": told["stopped"],
         "closed": pl.Series([None] * n, dtype=pl.String).set(pl.Series(told["closed"]), "streaming"),
-        "regenerated": told["regenerated"], "regenerated_unread": unread & told["regenerated"] & told["view"],
+        "regenerated": told["regenerated"], "regenerated_unread": not_read & told["regenerated"] & told["view"],
         "copied_share": np.where(told["copied"], 1.0, 0.0), "siblings": 1 + regenerated.astype(int),
         "last_generated": True, "evidence": [[f"e{k}"] for k in range(n)],
         "next_act": pl.Series([None] * n, dtype=pl.String).set(pl.Series(writes), "message"),

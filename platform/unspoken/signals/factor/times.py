@@ -14,6 +14,9 @@ LIMITS: Floats = np.linspace(-4.0, 4.0, 33)  # where a censored residual may sta
 # Residuals vary by 1: a fifth of that is the worth's, give or take a seventh. Only rare acts tell that share, weakly,
 # and where they tell it wrong (for whoever wants another answer also reads less) a time alone would judge the answers.
 LOG_SD, LOG_SD_SD = -0.1, 0.08
+# Where the search for c starts: from 0 it may end where V is for something else and the worth is what shortens the
+# reading of whoever wants another answer.
+READS_LESS = -1.0
 LENGTHS: Floats = np.linspace(-2.0, 2.0, 9)  # likewise how long its answer is
 
 
@@ -31,7 +34,9 @@ class Time:
     def prior(self) -> Prior:
         """θ = a, d, c, log σ, g."""
         mean = np.array([0.0, 0.0, 0.0, LOG_SD, 0.0])
-        return Prior(mean, mean, np.array([1.0, SLOPE_SD, SLOPE_SD, LOG_SD_SD, EFFECT_SD]), np.full(5, np.inf))
+        sd = np.array([1.0, SLOPE_SD, SLOPE_SD, LOG_SD_SD, EFFECT_SD])
+        start = mean + np.array([0.0, 0.0, READS_LESS, 0.0, 0.0])
+        return Prior(start, mean, sd, np.full(5, np.inf))
 
     def directions(self) -> list[Direction]:
         slope = Direction("slope", 1, GRID[None])
