@@ -11,6 +11,9 @@ from uuid import UUID
 import polars as pl
 import pytest
 
+from unspoken.signals import topics
+
+CODE, CAKES = "Mend the broken loop in this little program", "How long should one bake such chocolate cakes"
 ROOT = Path(__file__).parents[1]
 
 
@@ -148,6 +151,23 @@ def test_attributes_are_numbers_or_true_and_false(frames, score, kind):
     assert score()["stated_cosine"] > 0.9
 
 
+def test_what_is_told_beside_the_attributes_is_none_of_them(frames, score):
+    beside = {"par": 0.0, "p_bayes": 0.5, "bot": False}
+    frames.answers = frames.answers.with_columns(pl.lit(value).alias(name) for name, value in beside.items())
+    assert score()["stated_cosine"] > 0.9
+
+
+def test_topics_are_those_that_a_build_finds_where_no_event_names_one(world, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.labels_parts.cases import of_folder
+
+    monkeypatch.setattr(topics, "ANSWERS_EACH", 60)
+    for number, event in enumerate(each for each in world.events if each.get("role") == "user"):
+        event["text"] = (CODE, CAKES)[number % 2] + f" {number % 20}"
+    found = of_folder(world.write(tmp_path / "theirs")).episodes
+    assert sorted(found["topic"].value_counts()["count"]) == [60, 60]
+
+
 def test_weights_may_be_arrays_or_structs_by_the_attributes_names(frames, score):
     fixed = frames.users.with_columns(pl.col("w_stated").cast(pl.Array(pl.Float64, 2)))
     of = pl.col("w_revealed").list
@@ -248,6 +268,7 @@ def test_the_same_row_twice_is_one(world, score):
             (pl.lit("?") + pl.col("message")).alias("message"),
             "no id is in both (the first has 'a 0 0' and the second has '?a 0",
         ),
+        ("answers", pl.lit(float("nan")).alias("u_revealed"), "u_revealed is known of no answer"),
         ("labels", (pl.col("p_bayes") * 100), "a p_bayes is 10.0; a probability, from 0 to 1, was needed"),
         ("users", pl.lit("no").alias("bot"), "bot is String; true or false was needed"),
     ],

@@ -17,6 +17,7 @@ from unspoken.cli.source import FILE_SECRET, recorded
 from unspoken.cli.source import world as source_of
 from unspoken.errors import BadInput
 from unspoken.events import hash_user
+from unspoken.pairs.prompts import openings, with_topics
 from unspoken.signals import replies
 from unspoken.signals.episodes import episodes
 from unspoken.simulate.config import World
@@ -119,6 +120,8 @@ def _case(
         answers = answers.with_columns(p_bayes=pl.lit(None, dtype=pl.Float64))
     hashed = users.with_columns(pl.Series("user", [hash_user(FILE_SECRET, user) for user in users["user"].to_list()]))
     found = episodes(messages, events)
+    opening = openings(found, lambda ids: {message: texts[message] for message in ids if message in texts})
+    found = with_topics(found, opening)  # as a build does where the chatbot names none
     own = pl.concat([found["prompt"], found["reply"]]).drop_nulls().unique().to_list()  # of answers no text is read
     said = replies.replies(
         replies.turns(found, events, {message: texts[message] for message in own if message in texts})

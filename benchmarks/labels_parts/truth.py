@@ -11,8 +11,11 @@ import polars as pl
 
 from unspoken.errors import BadInput
 
-_NOT_ATTRIBUTES = ("message", "user", "u_stated", "u_revealed", "policy", "topic", "anchor", "filler")
 _WEIGHTS, _MARKS = ("w_stated", "w_revealed"), ("bot", "brigade")
+_NOT_ATTRIBUTES = (
+    "message", "user", "u_stated", "u_revealed", "policy", "topic", "anchor", "filler", "par", "p_bayes", *_WEIGHTS,
+    *_MARKS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ def read(folder: Path) -> Truth:
     notes: list[str] = []
     answers = _once(_read(path, ("message", "user", "u_revealed")), "message", path)
     answers = _number(answers, "u_revealed", path)
+    if len(answers) and answers["u_revealed"].null_count() == len(answers):
+        raise BadInput(f"{path}: u_revealed is known of no answer; a number for each, or for some, was needed.")
     users = _users(folder / "truth" / "users.parquet", answers, notes)
     attributes = _attributes(answers, users)
     users = _weights(users, attributes, notes)
