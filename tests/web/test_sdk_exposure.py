@@ -160,8 +160,9 @@ def test_a_pause_is_told_when_somebody_moves_again_and_only_its_whole_seconds(st
     page.wait_for_timeout(2000)
     page.mouse.move(20, 20)
     [pause] = stage.desk.until(lambda found: found, "pause")
-    assert pause.fields == {"ms": whole_seconds(page), "phase": "reading"}
-    assert pause.fields["ms"] >= 2000
+    assert pause.fields["phase"] == "reading"
+    assert pause.fields["ms"] % 1000 == 0
+    assert 1000 <= pause.fields["ms"] <= whole_seconds(page)  # less where the machine stood still: that is no pause
     page.wait_for_timeout(4500)  # longer than anybody reads, at a tenth of the time
     page.mouse.move(30, 30)
     page.wait_for_timeout(500)
