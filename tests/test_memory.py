@@ -26,13 +26,29 @@ COUNTED = """
 """
 
 
-def faults(first: str) -> int:
+KEEP = "from unspoken import memory; memory.keep_freed()"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc, and pages counted by Linux")
+LEAST = "131072"  # bytes, which is what glibc begins with
+SAID = [
+    {"MALLOC_TRIM_THRESHOLD_": LEAST, "MALLOC_MMAP_THRESHOLD_": LEAST},
+    {"GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={LEAST}:glibc.malloc.trim_threshold={LEAST}"},
+]
+
+
+def faults(first: str, **said: str) -> int:
     """Pages that were asked for, but for those of the first part."""
-    clean = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"}
+    ours = ("_RJEM_MALLOC_CONF", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+    clean = {name: value for name, value in os.environ.items() if name not in ours} | said
     script = dedent(COUNTED).format(first=first)
     return int(subprocess.run([sys.executable, "-c", script], env=clean, capture_output=True, check=True).stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc, and pages counted by Linux")
+@LINUX
 def test_part_after_part_asks_the_system_for_little_more_than_the_first():
-    assert faults("from unspoken import memory; memory.keep_freed()") < faults("") / 4
+    assert faults(KEEP) < faults("") / 4
+
+
+@LINUX
+@pytest.mark.parametrize("said", SAID)
+def test_what_the_environment_says_of_the_memory_stays(said):
+    assert faults(KEEP, **said) > faults("", **said) / 2

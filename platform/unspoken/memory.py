@@ -13,13 +13,16 @@ KEPT_BYTES = 2**28
 LARGEST_BYTES = 2**25  # of one block that may be kept: glibc takes no more
 # jemalloc.net/jemalloc.3.html: fewer arenas, or each thread keeps what another could use. Polars waits 500 ms.
 POLARS = "narenas:2,dirty_decay_ms:5000,muzzy_decay_ms:-1"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+# What the environment calls it, its number in glibc's malloc.h, and its value.
+GLIBC = (("MALLOC_TRIM_THRESHOLD_", -1, KEPT_BYTES), ("MALLOC_MMAP_THRESHOLD_", -3, LARGEST_BYTES))
 
 
 def keep_freed() -> None:
     """Call it before Polars is loaded, which looks once; what the environment says already stays. Nothing elsewhere."""
     os.environ.setdefault("_RJEM_MALLOC_CONF", POLARS)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-        mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
+    if mallopt is None or "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", ""):
+        return
+    for name, number, value in GLIBC:
+        if name not in os.environ:
+            mallopt(number, value)

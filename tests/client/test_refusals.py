@@ -81,6 +81,22 @@ def test_a_flush_returns_after_what_was_refused_is_reported_and_may_be_called_in
     assert seen == bad
 
 
+def test_a_shutdown_in_each_report_waits_for_nobody_and_starts_nothing_again(server, connect):
+    done: list[bool] = []
+
+    def report(_: Refused) -> None:
+        done.append(client.shutdown(300))
+
+    client = connect(server.url, server.key, on_refused=report)
+    start = time.monotonic()
+    for _ in range(3):
+        client.pause(conversation="c1", ms=-5)
+    assert client.flush(300)
+    assert done == [True] * 3
+    assert time.monotonic() - start < 150
+    assert client._sender._thread is None
+
+
 def test_a_refused_event_alone_in_its_batch_is_dropped_too(server, connect):
     client = connect(server.url, server.key)
     bad = client.pause(conversation="c1", ms=-5)

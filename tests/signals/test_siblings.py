@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from unspoken.frames import EPISODES
-from unspoken.signals.siblings import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, position, sibling_pairs, unchosen
+from unspoken.signals import siblings
+from unspoken.signals.siblings import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, Position, position, sibling_pairs, unchosen
 
 
 def chain(prompt: str, *kept: bool | None, unseen: tuple[int, ...] = ()) -> list[dict[str, Any]]:
@@ -72,6 +73,22 @@ def test_what_was_regenerated_for_variety_weighs_less():
         chain("p", False, False, True), chain("q", True, False), variety={"p0": 0.2, "p1": 0.6, "p2": 1.0}
     )
     assert dict(found.group_by("prompt").agg(pl.col("weight").sum()).iter_rows()) == pytest.approx({"p": 0.6, "q": 1})
+
+
+def test_which_chains_tell_of_the_place_depends_on_no_order_and_on_no_version_of_a_library(monkeypatch):
+    seen: list[list[float]] = []
+
+    def place(used: pl.DataFrame, every: pl.Series) -> Position:
+        seen.append(used["variety"].to_list())
+        return position(used, every)
+
+    monkeypatch.setattr(siblings, "_CHAINS", 3)
+    monkeypatch.setattr(siblings, "position", place)
+    many = [chain(prompt, False, True) for prompt in "abcdefgh"]
+    variety = {f"{prompt}0": number / 8 for number, prompt in enumerate("abcdefgh")}
+    for rows in (many, many[::-1]):
+        pairs_of(*rows, variety=variety)
+    assert seen == [[0.125, 0.25, 0.75]] * 2  # of b, c and g
 
 
 Lists = list[list[float | None]]

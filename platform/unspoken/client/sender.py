@@ -71,7 +71,7 @@ class Sender:
     _rounds: int
     _failures: int  # in a row
     _leads: bool
-    _telling: bool  # a refusal that is no longer in the outbox, and not yet reported
+    _teller: threading.Thread | None  # reports refusals that are no longer in the outbox
     _due: float  # when the next round is, and
     _not_before: float  # the server's own word about that, which no flush overrides
 
@@ -112,12 +112,12 @@ class Sender:
         """
         end = time.monotonic() + timeout_s
         last, rounds = self.outbox.last(), self._rounds
-        while self.outbox.waiting(last) or self._tells_elsewhere():
+        while (waits := self.outbox.waiting(last)) or self._tells_elsewhere():
             left = end - time.monotonic()
             tried = self._rounds > rounds or self._not_before > end
             if left <= 0 or (leaving and tried and (self._failures or not self._leads)):
                 return False
-            if self._thread is None:
+            if waits and self._thread is None:
                 self._start()
             with self._condition:
                 if self._rounds == rounds or not self._failures:
@@ -177,7 +177,7 @@ class Sender:
         """As before the first event; also in the child of a fork, where the thread is not."""
         self._thread, self._condition = None, threading.Condition()
         self._fresh = self._rounds = self._failures = 0
-        self._leads = self._telling = False
+        self._leads, self._teller = False, None
         self._due = self._not_before = 0.0
 
     def _start(self) -> None:
@@ -193,7 +193,7 @@ class Sender:
 
     def _tells_elsewhere(self) -> bool:
         """Whether another thread reports a refusal; a flush in `on_refused` itself does not wait for its end."""
-        return self._telling and threading.current_thread() is not self._thread
+        return self._teller not in (None, threading.current_thread())
 
     def _wake(self) -> None:
         with self._condition:
@@ -257,12 +257,12 @@ class Sender:
     def _settle(self, batch: list[tuple[int, bytes]], delivery: Delivery) -> None:
         self._full.over("The queue in %s has room again.", self.outbox.folder)
         rows = [(time.time(), one.status, one.detail, batch[one.place][1]) for one in delivery.refused]
-        self._telling = bool(rows)
+        self._teller = threading.current_thread() if rows else None
         try:
             self.outbox.settle([batch[place][0] for place in delivery.settled], rows)
             self._tell(rows)
         finally:
-            self._telling = False
+            self._teller = None
 
     def _tell(self, rows: list[tuple[float, int, str, bytes]]) -> None:
         for refused in map(Refused.of, rows):

@@ -11,6 +11,7 @@ the choice itself. κ ~ N(2, 1) and b ~ N(1, .5²), one each for all chains; whe
 """
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -106,6 +107,14 @@ def _loss(at: np.ndarray, alike: list[_Alike]) -> tuple[float, np.ndarray]:
     return loss, gradient
 
 
+def _some(prompts: pl.Series) -> np.ndarray:
+    """Places of _CHAINS of them at most: those of the least hash, by a hash that no version of a library changes."""
+    if len(prompts) <= _CHAINS:
+        return np.arange(len(prompts))
+    hashed = pl.DataFrame({"prompt": prompts, "hash": [crc32(prompt.encode()) for prompt in prompts]})
+    return hashed.with_row_index("place").bottom_k(_CHAINS, by=["hash", "prompt"])["place"].to_numpy()
+
+
 def sibling_pairs(
     episodes: pl.DataFrame, known: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, list[tuple[str, int]], Position]:
@@ -143,8 +152,8 @@ def sibling_pairs(
     )
     # Where nobody saw the last one, its place moved nobody: the chain says nothing of κ.
     placed = whole.filter("last_seen")
-    # Any of them, whatever order they come in; theirs is then one that no sum depends on.
-    used = placed.bottom_k(_CHAINS, by=pl.col("prompt").hash()).select("prompt", "kept_last", "variety").sort("prompt")
+    # In an order of their own, whatever they came in, so that no sum depends on it.
+    used = placed[_some(placed["prompt"])].select("prompt", "kept_last", "variety").sort("prompt")
     order = (~pl.col("kept"), ~pl.col("last_generated"), pl.col("message"))
     worths = viewed.join(used.select("prompt"), on="prompt", how="semi").sort("prompt", *order)
     told = worths.group_by("prompt").agg("mean", "sd")
