@@ -73,3 +73,11 @@ def test_lengths_are_those_of_answers_as_they_would_have_become():
     found = lengths(np.where(short, given_up, log_length), short)
     assert found == pytest.approx((6.5, 0.5), abs=0.02)
     assert log_length[~short].mean() < 6.45
+
+
+def test_an_answer_of_unknown_length_leaves_the_fit_as_it_is(model):
+    one = pl.int_range(pl.len()) == 5
+    found = fit(WORLD.episodes.with_columns(chars=pl.when(~one).then("chars")))
+    assert found.rule == model.rule == "factor/1"
+    assert found.design is not None
+    assert found.design.length == pytest.approx(model.design.length, abs=0.01)

@@ -1,7 +1,6 @@
 """What pages, clocks, proxies and people do that nobody planned for: what is told stays true."""
 
 import pytest
-from tests.web.stage import MOVES
 
 OFFLINE = """window.online = window.fetch; navigator.sendBeacon = () => true;
 window.fetch = () => Promise.reject(new TypeError("Failed to fetch"));"""
@@ -163,7 +162,6 @@ def test_regenerating_ends_the_stream(stage):
 def test_a_page_that_moves_the_focus_is_nobody_who_moves(stage):
     page = stage.open(stage.url('<input id="field"><article id="a"></article>'))
     page.evaluate(STREAM)
-    page.evaluate(MOVES)
     page.mouse.move(10, 10)
     page.evaluate("answer.finish(); setInterval(() => (field.focus(), field.blur()), 300)")
     page.wait_for_timeout(3000)

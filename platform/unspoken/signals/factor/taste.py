@@ -44,9 +44,11 @@ class Taste:
     def features(self, rows: Rows) -> Any:
         """Table rows: 1, length, length²; then longer than each limit."""
         entries = Entries(len(rows), EXACT + len(LIMITS))
-        for column, value in enumerate((np.ones(len(rows)), rows.length, rows.length**2)):
-            entries.add(~rows.short, column, value)
-        entries.add(rows.short, EXACT + nearest(LIMITS, rows.length))
+        known = np.isfinite(rows.length)
+        length = np.where(known, rows.length, 0.0)
+        for column, value in enumerate((np.ones(len(rows)), length, length**2)):
+            entries.add(known & ~rows.short, column, value)
+        entries.add(known & rows.short, EXACT + nearest(LIMITS, length))
         return entries.matrix()
 
     def table(self, theta: Floats) -> Floats:
@@ -70,8 +72,10 @@ class Taste:
 def lengths(log_length: Floats, short: NDArray[np.bool_]) -> tuple[float, float]:
     """Mean and sd of the lengths, had no answer been cut short: by EM, as of times that are censored.
 
-    Those that came out whole are shorter: the longer one is, the more time there was to stop it.
+    Those that came out whole are shorter: the longer one is, the more time there was to stop it. NaN: not known.
     """
+    known = np.isfinite(log_length)
+    log_length, short = log_length[known], short[known]
     mean, sd = 0.0, 1.0
     filled, spread = log_length, np.zeros(len(log_length))
     for _ in range(ROUNDS if len(log_length) else 0):

@@ -45,7 +45,7 @@ class Rows:
     habit: dict[str, Floats]  # per act: log of how often the user does it, as a multiple of the others
     at_risk_s: Floats
     censored: NDArray[np.bool_]
-    length: Floats  # log characters, standardised
+    length: Floats  # log characters, standardised; NaN for unknown
     short: NDArray[np.bool_]  # it was cut short, and would have become longer
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ class Time:
         censored = np.isfinite(z) & rows.censored & (self.signal == "dwell")
         exact = np.isfinite(z) & ~censored
         entries = Entries(len(rows), EXACT + len(LIMITS) * len(LENGTHS))
-        length = rows.length
+        length = np.where(np.isfinite(rows.length), rows.length, 0.0)
         for column, value in enumerate((z * z, z, np.ones(len(rows)), z * length, length, length**2)):
             entries.add(exact, column, value)
         limit = nearest(LIMITS, np.where(np.isfinite(z), z, 0.0))
