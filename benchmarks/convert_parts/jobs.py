@@ -40,11 +40,9 @@ def convert(kept: Segments, out: Path, anew: str = "") -> None:
     Only what pairs are made of is held of all conversations. What was made under another name `anew` is made anew.
     """
     found = kept.made(f"a benchmark {anew}", settings().part_events, tables)
-    none = pl.lit([], dtype=pl.List(pl.String))  # what a pair rests on stands in the episodes
-    chains = found["chains"].collect().with_columns(evidence=none)
-    voted = found["voted"].collect().with_columns(stated_evidence=none)
-    sibling_pairs(chains)[0].drop("evidence").write_parquet(out / "siblings.parquet")
-    vote_pairs(voted).drop("evidence").write_parquet(out / "votes.parquet")
+    chains, voted = pl.collect_all([found["chains"], found["voted"]])
+    sibling_pairs(chains)[0].write_parquet(out / "siblings.parquet", compression="lz4")
+    vote_pairs(voted).write_parquet(out / "votes.parquet", compression="lz4")
 
 
 def tables(messages: pl.DataFrame, events: pl.DataFrame) -> dict[str, pl.DataFrame]:

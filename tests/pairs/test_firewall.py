@@ -17,7 +17,7 @@ from unspoken.pairs.build import build
 from unspoken.pairs.built import Built
 from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe, named
-from unspoken.signals import evidence, reading, siblings
+from unspoken.signals import evidence, position, reading, siblings
 from unspoken.signals.episodes import episodes
 from unspoken.simulate.config import World
 from unspoken.simulate.draws import draw
@@ -110,7 +110,7 @@ def test_no_word_of_an_answer_reaches_a_label(world, plain):
     assert_frame_equal(other.pairs.select(told), plain.pairs.select(told), check_exact=True)
 
 
-@pytest.mark.parametrize("module", [evidence, siblings])
+@pytest.mark.parametrize("module", [evidence, position, siblings])
 def test_code_that_makes_revealed_labels_never_names_what_was_said(module):
     syntax = ast.parse(getsource(module))
     documented = {

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from unspoken.frames import EPISODES, EVENTS
-from unspoken.pairs import stated
+from unspoken.pairs import records, stated
 from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe
 
@@ -112,3 +112,9 @@ def test_no_choices_are_no_pairs():
     found, dropped = stated.choice_pairs(choices(), episodes({}))
     assert found.is_empty()
     assert sum(count for _, count in dropped) == 0
+
+
+def test_a_pair_rests_on_the_events_that_speak_of_either_answer():
+    units = pl.DataFrame({"message": ["a", "b", "c"], "on": [["e3", "e1"], [], ["e2"]]})
+    pairs = pl.DataFrame({"chosen": ["a", "b"], "rejected": ["c", "b"]})
+    assert records.resting(pairs, units, "on")["evidence"].to_list() == [["e1", "e2", "e3"], []]

@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 
 from unspoken.frames import EPISODES
 from unspoken.signals import siblings
-from unspoken.signals.siblings import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, Position, position, sibling_pairs, unchosen
+from unspoken.signals.position import ENOUGH_BACK_NAVIGATED, PRIOR_MEAN, Position, position
+from unspoken.signals.siblings import sibling_pairs, unchosen
 
 
 def chain(prompt: str, *kept: bool | None, unseen: tuple[int, ...] = ()) -> list[dict[str, Any]]:
@@ -24,14 +25,13 @@ def chain(prompt: str, *kept: bool | None, unseen: tuple[int, ...] = ()) -> list
             "last_generated": n == len(kept) - 1,
             "kept": keep,
             "exposed": n not in unseen,
-            "evidence": [f"e-{prompt}{n}"],
         }
         for n, keep in enumerate(kept)
     ]
 
 
 def pairs_of(*chains: list[dict[str, Any]], variety: dict[str, float] | None = None):
-    columns = ("message", "prompt", "siblings", "last_generated", "kept", "exposed", "evidence")
+    columns = ("message", "prompt", "siblings", "last_generated", "kept", "exposed")
     known = pl.DataFrame(list(variety.items()), schema=["message", "variety"], orient="row") if variety else None
     if known is not None:
         known = known.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("mean", "sd"))
@@ -44,11 +44,11 @@ def test_the_kept_sibling_beats_each_other_with_the_place_in_the_margin():
     assert kappa.kappa == PRIOR_MEAN
     expected = pl.DataFrame(
         [
-            ("p", "p2", "p0", -2.0, 0.5, ["e-p0", "e-p2"]),
-            ("p", "p2", "p1", -2.0, 0.5, ["e-p1", "e-p2"]),
-            ("q", "q0", "q1", 2.0, 1.0, ["e-q0", "e-q1"]),
+            ("p", "p2", "p0", -2.0, 0.5),
+            ("p", "p2", "p1", -2.0, 0.5),
+            ("q", "q0", "q1", 2.0, 1.0),
         ],
-        schema=["prompt", "chosen", "rejected", "margin", "weight", "evidence"],
+        schema=["prompt", "chosen", "rejected", "margin", "weight"],
         orient="row",
     )
     assert_frame_equal(found, expected)
@@ -82,7 +82,7 @@ def test_which_chains_tell_of_the_place_depends_on_no_order_and_on_no_version_of
         seen.append(used["variety"].to_list())
         return position(used, every)
 
-    monkeypatch.setattr(siblings, "_CHAINS", 3)
+    monkeypatch.setattr("unspoken.signals.position._CHAINS", 3)
     monkeypatch.setattr(siblings, "position", place)
     many = [chain(prompt, False, True) for prompt in "abcdefgh"]
     variety = {f"{prompt}0": number / 8 for number, prompt in enumerate("abcdefgh")}

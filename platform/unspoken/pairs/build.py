@@ -85,7 +85,7 @@ def label(
     say(0.8, "pairs")
     chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
     hard = _pairs(
-        revealed=chains,
+        revealed=records.resting(chains, taught, "evidence"),
         stated=pl.concat(
             [records.vote_pairs(taught, weights, funnel), _choices(found.choices, taught, funnel)],
             how="diagonal_relaxed",

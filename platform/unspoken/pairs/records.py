@@ -24,7 +24,7 @@ def votes_that_count(labels: pl.DataFrame, weights: pl.DataFrame, funnel: Funnel
 
 def vote_pairs(units: pl.DataFrame, weights: pl.DataFrame, funnel: Funnel) -> pl.DataFrame:
     """stated.vote_pairs, weighing also as the mean of their two votes."""
-    pairs = stated.vote_pairs(units)
+    pairs = resting(stated.vote_pairs(units), units, "stated_evidence")
     for side in ("chosen", "rejected"):
         weight = weights.select(pl.col("message").alias(side), pl.col("weight").alias(f"of_{side}"))
         pairs = pairs.join(weight, on=side, how="left")
@@ -32,6 +32,15 @@ def vote_pairs(units: pl.DataFrame, weights: pl.DataFrame, funnel: Funnel) -> pl
     if len(pairs):
         pairs = funnel.keep("stated: up and down among siblings", pairs, [(CUT_SHORT, both.is_null())])
     return pairs.with_columns(pl.col("weight") * both).drop("of_chosen", "of_rejected")
+
+
+def resting(pairs: pl.DataFrame, units: pl.DataFrame, on: str) -> pl.DataFrame:
+    """The pairs with their evidence: the events, in column `on` of the units, that speak of either answer."""
+    for side in ("chosen", "rejected"):
+        own = units.select(pl.col("message").alias(side), pl.col(on).alias(f"by_{side}"))
+        pairs = pairs.join(own, on=side, how="left", maintain_order="left")
+    both = pl.concat_list("by_chosen", "by_rejected").list.sort()
+    return pairs.with_columns(both.alias("evidence")).drop("by_chosen", "by_rejected")
 
 
 def own_pairs(found: pl.DataFrame, places: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> pl.DataFrame:

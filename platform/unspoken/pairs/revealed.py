@@ -9,6 +9,7 @@ from unspoken.pairs.funnel import Funnel
 from unspoken.pairs.recipe import Recipe
 from unspoken.signals import evidence, siblings
 from unspoken.signals.factor.model import fit
+from unspoken.signals.position import ENOUGH_BACK_NAVIGATED, Position
 
 CONTINUED_RULE = "continued/1"
 ANCHOR = "spoiled on purpose: it tests the labels and teaches nothing"
@@ -59,9 +60,7 @@ def labels(
     )
 
 
-def chain_pairs(
-    units: pl.DataFrame, known: pl.DataFrame | None, funnel: Funnel
-) -> tuple[pl.DataFrame, siblings.Position]:
+def chain_pairs(units: pl.DataFrame, known: pl.DataFrame | None, funnel: Funnel) -> tuple[pl.DataFrame, Position]:
     """Kept ≻ each other viewed sibling (see signals/siblings.py), with rule, and κ."""
     kept, dropped, place = siblings.sibling_pairs(units, known)
     chained = int((units["siblings"] > 1).sum())
@@ -69,11 +68,11 @@ def chain_pairs(
     return kept.with_columns(pl.lit(siblings.RULE).alias("rule")), place
 
 
-def place_notes(place: siblings.Position) -> list[str]:
+def place_notes(place: Position) -> list[str]:
     """What is to be said of κ."""
     if not place.chains:
         return []
-    how = f"its prior, because fewer than {siblings.ENOUGH_BACK_NAVIGATED} chains went back"
+    how = f"its prior, because fewer than {ENOUGH_BACK_NAVIGATED} chains went back"
     return [
         f"The last generated answer is kept for its place alone by κ = {place.kappa:.2f} logits "
         f"({how if place.at_prior else 'fitted'}); {place.back_navigated:,} of {place.chains:,} chains of regenerated "

@@ -36,16 +36,17 @@ def labels(episodes: pl.DataFrame, recipe: Recipe, funnel: Funnel) -> pl.DataFra
 
 
 def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
-    """Up ≻ down among siblings of one prompt; weight 1/(pairs of that prompt) so that a prompt counts once.
+    """Up ≻ down among siblings of one prompt (prompt, message, siblings, vote).
 
-    Each answer that was voted up meets at most eight that were voted down, in a fixed circle: n answers would
-    otherwise make n²/4 pairs.
+    Each weighs 1/(pairs of that prompt), so that a prompt counts once. Each answer that was voted up meets at most
+    eight that were voted down, in a fixed circle: n answers would otherwise make n²/4 pairs.
     """
-    voted = episodes.filter((pl.col("siblings") > 1) & pl.col("vote").is_not_null()).sort("prompt", "message")
+    both = ((pl.col("vote") > 0).any() & (pl.col("vote") < 0).any()).over("prompt")
+    voted = episodes.filter(pl.col("siblings") > 1, pl.col("vote").is_not_null()).filter(both).sort("prompt", "message")
     place = pl.int_range(pl.len()).over("prompt").alias("place")
-    up = voted.filter(pl.col("vote") > 0).select("prompt", place, chosen="message", up_evidence="stated_evidence")
+    up = voted.filter(pl.col("vote") > 0).select("prompt", place, chosen="message")
     down = voted.filter(pl.col("vote") < 0).select(
-        "prompt", place, pl.len().over("prompt").alias("downs"), rejected="message", down_evidence="stated_evidence"
+        "prompt", place, pl.len().over("prompt").alias("downs"), rejected="message"
     )
     downs = down.select("prompt", "downs").unique()
     met = (
@@ -60,7 +61,6 @@ def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
         "rejected",
         pl.lit(VOTE_PAIR_RULE).alias("rule"),
         (1 / pl.len().over("prompt")).alias("weight"),
-        pl.concat_list("up_evidence", "down_evidence").list.sort().alias("evidence"),
     )
 
 
