@@ -21,6 +21,7 @@ from unspoken.store.segments import Segments
 
 INCREMENT = 0.01
 CHAINED = ("conversation", "prompt", "message", "siblings", "last_generated", "kept", "exposed")
+VIEWED = pl.col("kept").is_not_null() & pl.col("exposed")
 VOTED = ("conversation", "prompt", "message", "siblings", "vote")
 
 
@@ -49,8 +50,8 @@ def tables(messages: pl.DataFrame, events: pl.DataFrame) -> dict[str, pl.DataFra
     """The episodes, and of those that pairs are made of as much as that takes."""
     rows = episodes(messages, events)
     chained = rows.filter(pl.col("siblings") > 1)
-    voted = chained.filter(pl.col("vote").is_not_null())
-    return {"episodes": rows, "chains": chained.select(CHAINED), "voted": voted.select(VOTED)}
+    viewed, voted = chained.filter(VIEWED), chained.filter(pl.col("vote").is_not_null())
+    return {"episodes": rows, "chains": viewed.select(CHAINED), "voted": voted.select(VOTED)}
 
 
 def increments(folder: Path, out: Path) -> dict[str, float]:

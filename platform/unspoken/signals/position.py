@@ -107,6 +107,6 @@ def some(prompts: pl.Series) -> np.ndarray:
     """
     rows = prompts.alias("prompt").to_frame().with_row_index("place")
     if len(rows) > _CHAINS:
-        hashes = np.fromiter(map(crc32, prompts.cast(pl.Binary)), dtype=np.uint32, count=len(rows))
-        rows = rows.with_columns(hash=hashes).bottom_k(_CHAINS, by=["hash", "prompt"])
+        hashes = list(map(crc32, prompts.cast(pl.Binary).to_list()))
+        rows = rows.with_columns(hash=pl.Series(hashes, dtype=pl.UInt32)).bottom_k(_CHAINS, by=["hash", "prompt"])
     return rows.sort("prompt")["place"].to_numpy()
