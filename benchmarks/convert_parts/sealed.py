@@ -20,7 +20,7 @@ def seal(folder: Path, events: int, seed: int) -> None:
     if (folder / NAME).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    step = int(FILE_ROWS / EVENTS_PER_CONVERSATION)
+    step = int(0.98 * FILE_ROWS / EVENTS_PER_CONVERSATION)  # a file is never fuller than the platform's
     conversations = int(events / EVENTS_PER_CONVERSATION)
     files: dict[str, list[File]] = {"messages": [], "events": []}
     waiting: dict[str, list[pl.DataFrame]] = {"messages": [], "events": []}
