@@ -39,7 +39,12 @@ def done_to(acts: Acts, seen: Some) -> list[Found]:
 def _who(seen: Some) -> Found:
     """Who acted, on what device and in which arm, each of the first act that says it."""
     by_name = {name: seen.saying(name) for name in ("user", "device", "arm")}
-    return Found(elsewhere=[(said.says(**{f"acted_{name}": name}), said.first()) for name, said in by_name.items()])
+    return Found(
+        elsewhere=[
+            (seen.events.select(pl.col(name).alias(f"acted_{name}")), said.numbers(said.first()))
+            for name, said in by_name.items()
+        ]
+    )
 
 
 def _viewed(views: Some) -> Found:

@@ -32,10 +32,12 @@ def in_order(frame: pl.DataFrame, name: str, talk: Rows) -> Rows:
     order = by_both(talk, at)
     sorted_talk, sorted_at = talk[order], at[order]
     same = (sorted_talk[1:] == sorted_talk[:-1]) & (sorted_at[1:] == sorted_at[:-1])
-    if same.any():  # the ids decide, and text is compared where it has to be
+    names = frame[name]
+    # The ids decide, and text is compared where it has to be.
+    if not (names.gather(order[:-1][same]) < names.gather(order[1:][same])).all():
         tied = np.append(same, False) | np.append(False, same)
         those = order[tied]
-        rank = frame[name].gather(those).rank("dense").to_numpy()
+        rank = names.gather(those).rank("dense").to_numpy()
         order[tied] = those[np.lexsort((rank, at[those], talk[those]))]
     return order
 

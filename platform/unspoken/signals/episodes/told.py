@@ -11,7 +11,7 @@ from unspoken.events import KINDS
 from unspoken.signals.episodes.columns import Listed
 from unspoken.signals.episodes.ids import Ids
 from unspoken.signals.episodes.rows import NOWHERE, NULL, in_order, microseconds
-from unspoken.signals.episodes.withdrawn import COLUMNS, withdrawn
+from unspoken.signals.episodes.withdrawn import COLUMNS, NEVER, withdrawn
 from unspoken.signals.tree import Rows
 
 
@@ -103,6 +103,11 @@ class Some:
         found[self.row] = np.arange(len(self.row))
         return found
 
+    def numbers(self, places: Rows) -> Rows:
+        """Of the events at these places of them the numbers, NOWHERE for NOWHERE."""
+        found: Rows = np.append(self.number, NOWHERE)[places]
+        return found
+
     def most(self, values: Rows) -> Rows:
         """For each message the greatest of its events' `values`, NULL for none."""
         found = np.full(self.messages, NULL)
@@ -154,8 +159,7 @@ class Acts:
     def own(self) -> Rows:
         """Of each message the number of its own event, NOWHERE for none."""
         told = self.on("message")
-        found: Rows = np.append(told.number, NOWHERE)[told.first()]
-        return found
+        return told.numbers(told.first())
 
     def said(self, name: str, number: Rows) -> Rows:
         """What the events of these numbers say in a column; NULL where it is nothing, or the number is NOWHERE."""
@@ -171,11 +175,14 @@ class Acts:
         )
         place = np.flatnonzero(inferred[self.order][:-1])
         close, then = self.order[place], self.order[place + 1]
-        silent_ms = self.events["silent_ms"].fill_null(0).to_numpy()[close]
-        broken = (self.talk[then] == self.talk[close]) & ((self.at[then] - self.at[close]) // 1000 <= silent_ms)
-        touched = np.zeros(int(self.talk.max(initial=0)) + 1, dtype=np.bool_)
-        touched[self.talk[close[broken]]] = True
-        around = np.flatnonzero(touched[self.talk])
+        until = self.at[close] + self.events["silent_ms"].gather(close).fill_null(0).to_numpy() * 1000
+        broken = (self.talk[then] == self.talk[close]) & (self.at[then] <= until)
+        touched, begins = self.talk[close[broken]], self.at[close[broken]]
+        talks = int(self.talk.max(initial=0)) + 1
+        since, ends = np.full(talks, NEVER), np.full(talks, NULL)
+        np.minimum.at(since, touched, begins)
+        np.maximum.at(ends, touched, until[broken])
+        around = np.flatnonzero((since[self.talk] <= self.at) & (self.at <= ends[self.talk]))
         events = self.events.select(pl.col(COLUMNS).gather(around))
         kind, talk, at = (each[around] for each in (self.kind, self.talk, self.at))
         return around[withdrawn(events, kind, inferred[around], talk, at)]
