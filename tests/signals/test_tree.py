@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unspoken.errors import BadInput
-from unspoken.signals.tree import spelled, tree
+from unspoken.signals.tree import keys, spelled, tree
 
 
-def placed(*parents: int, digests: Sequence[str] | None = None):
-    texts = digests or "x" * len(parents)
-    return tree(np.array(parents), pl.Series(list(texts)), np.arange(len(parents)) % 2 == 1)
+def placed(*parents: int):
+    return tree(np.array(parents), np.arange(len(parents)) % 2 == 1)
+
+
+def paths(*parents: int, digests: Sequence[str]):
+    return spelled(keys(np.array(parents), pl.Series(list(digests)))).to_list()
 
 
 def test_every_message_knows_its_root_and_what_stands_above_and_below():
@@ -32,15 +35,14 @@ def test_a_cycle_and_what_hangs_below_it_is_marked_and_spoils_nothing_else():
 
 
 def test_equal_paths_of_text_have_equal_keys_and_different_ones_have_not():
-    found = placed(-1, 0, -1, 2, -1, 4, digests="abacba")
-    first, second, other_first, other_second, swapped, swapped_second = spelled(found.key).to_list()
+    first, second, other_first, other_second, swapped, swapped_second = paths(-1, 0, -1, 2, -1, 4, digests="abacba")
     assert first == other_first
     assert len({first, second, other_second, swapped, swapped_second}) == 5
 
 
 def test_a_key_is_the_same_on_every_machine():
     """Datasets are rebuilt bit for bit, by later versions of the libraries too."""
-    assert spelled(placed(-1, 0, digests="ab").key).to_list() == [
+    assert paths(-1, 0, digests="ab") == [
         "2fc59683546696347a131ff84eab4eab",
         "10be48e25ad9794c64395c764bfca06a",
     ]
@@ -51,13 +53,12 @@ def test_two_texts_in_every_order_of_thue_and_morse_are_two_paths():
     count = 2048
     one = [bin(number).count("1") % 2 for number in range(count)]
     words = "".join("ab"[each] for each in one), "".join("ba"[each] for each in one)
-    keys = {spelled(placed(-1, *range(count - 1), digests=word).key)[-1] for word in words}
-    assert len(keys) == 2
+    assert len({paths(-1, *range(count - 1), digests=word)[-1] for word in words}) == 2
 
 
 def test_a_digest_that_is_none_is_refused():
     with pytest.raises(BadInput, match="32 letters"):
-        placed(-1, digests=["x" * 33])
+        paths(-1, digests=["x" * 33])
 
 
 @settings(max_examples=100)

@@ -38,10 +38,11 @@ def done_to(acts: Acts, seen: Some) -> list[Found]:
 
 def _who(seen: Some) -> Found:
     """Who acted, on what device and in which arm, each of the first act that says it."""
+    by_name = {name: seen.saying(name) for name in ("user", "device", "arm")}
     return Found(
         elsewhere=[
-            (seen.events.select(pl.col(name).alias(f"acted_{name}")), seen.where(pl.col(name).is_not_null()).first())
-            for name in ("user", "device", "arm")
+            (seen.events.select(pl.col(name).alias(f"acted_{name}")), said.numbers(said.first()))
+            for name, said in by_name.items()
         ]
     )
 
@@ -53,13 +54,13 @@ def _viewed(views: Some) -> Found:
 
 def _left(closes: Some) -> Found:
     """The last close; `told`: whether the page itself told any."""
-    said = closes.events.select(closed="phase", close_cause="cause")
+    said = closes.says(closed="phase", close_cause="cause")
     told = closes.where(pl.col("cause").ne_missing("inferred"))
     return Found({"told": told.any()}, [(said, closes.last())])
 
 
 def _regenerated(again: Some) -> Found:
-    return Found({"regenerated": again.any()}, [(again.events.select(regenerate_phase="phase"), again.first())])
+    return Found({"regenerated": again.any()}, [(again.says(regenerate_phase="phase"), again.first())])
 
 
 def _copied(copies: Some) -> Found:

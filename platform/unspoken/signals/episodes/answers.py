@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unspoken.signals.episodes.rows import NOWHERE, NULL, taken
+from unspoken.signals.episodes.rows import NOWHERE, NULL, named, taken
 from unspoken.signals.episodes.told import Messages
-from unspoken.signals.tree import Rows, Words, spelled, tree
+from unspoken.signals.tree import Rows, keys, spelled, tree
 
 NEVER = NULL  # before all times
 
@@ -14,7 +14,7 @@ NEVER = NULL  # before all times
 def answers_of(messages: Messages, is_answer: NDArray[np.bool_]) -> tuple[pl.DataFrame, Rows]:
     """A row per answer, but for those in a cycle, by conversation, time and id; and where each stands in `messages`."""
     frame, parent = messages.frame, messages.parent
-    placed = tree(parent, frame["digest"], is_answer)
+    placed = tree(parent, is_answer)
     rows = np.flatnonzero(is_answer & ~placed.cyclic)
     prompt, root = parent[rows], placed.root[rows]
     latency_s = pl.Series(messages.at[rows] - messages.at[prompt]) / 1e6
@@ -29,7 +29,7 @@ def answers_of(messages: Messages, is_answer: NDArray[np.bool_]) -> tuple[pl.Dat
             pl.DataFrame(
                 {
                     "latency_s": latency_s.set(pl.Series(prompt == NOWHERE), None),
-                    "prompt_key": _keys(placed.key, prompt),
+                    "prompt_key": _keys(messages, prompt),
                     "turn": placed.answers_above[rows] - 1,
                     "later_turns": placed.below[rows],
                     "answered_last": placed.below[rows] == 0,
@@ -43,11 +43,12 @@ def answers_of(messages: Messages, is_answer: NDArray[np.bool_]) -> tuple[pl.Dat
     return answers, rows
 
 
-def _keys(key: Words, rows: Rows) -> pl.Series:
-    # Siblings have one prompt and so one key.
-    each, of = np.unique(rows, return_inverse=True)
-    keys = spelled(key[each])
-    return keys.gather(of).set(pl.Series(rows == NOWHERE), None)
+def _keys(messages: Messages, prompt: Rows) -> pl.Series:
+    """The key of each prompt's path, on which stand messages with another one below alone."""
+    above, place = named(messages.parent, len(messages))
+    key = keys(place[messages.parent[above]], messages.frame["digest"].gather(above))
+    each, number = named(prompt, len(messages))
+    return taken(spelled(key[place[each]]).to_frame(), number[prompt]).to_series()
 
 
 def _among_siblings(row: Rows, prompt: Rows, next_at: Rows) -> pl.DataFrame:

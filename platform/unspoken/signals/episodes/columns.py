@@ -50,23 +50,17 @@ class Listed:
 
 def lists(parts: Sequence[Listed], rows: Rows, ids: pl.Series, name: str) -> pl.Series:
     """For the messages at these rows the ids of the events of all parts, one part after the other."""
-    answers, numbers = zip(*(_spread(part, rows) for part in parts), strict=True)
+    many = [np.append(np.bincount(part.of, minlength=int(part.asked.max()) + 1), 0) for part in parts]
+    lengths = [each[part.asked[rows]] for part, each in zip(parts, many, strict=True)]
     # Whoever has none gets one that is nothing: so each has its list, and no list has to be put in its place.
-    without = np.flatnonzero(np.bincount(np.concatenate(answers), minlength=len(rows)) == 0)
-    answer, number = np.concatenate([*answers, without]), np.concatenate([*numbers, np.full(len(without), NOWHERE)])
-    order = stable(answer)
-    each = taken(ids.alias(name).to_frame(), number[order]).with_columns(answer=pl.Series(answer[order]).set_sorted())
-    return each.group_by("answer", maintain_order=True).agg(pl.col(name).drop_nulls())[name]
-
-
-def _spread(part: Listed, rows: Rows) -> tuple[Rows, Rows]:
-    """(answer, number) of every event that an answer, by its place among `rows`, asks for."""
-    asked = part.asked[rows]
-    most = max(part.of.max(initial=NOWHERE), asked.max(initial=NOWHERE)) + 1
-    order = stable(part.of)
-    many = np.append(np.bincount(part.of, minlength=most), 0)  # one more, for NOWHERE, which is the last one
-    start = np.cumsum(many) - many
-    length = many[asked]
-    answer = np.repeat(np.arange(len(asked)), length)
-    within = np.arange(len(answer)) - np.repeat(np.cumsum(length) - length, length)
-    return answer, part.number[order][start[asked][answer] + within]
+    size = np.maximum(sum(lengths), 1)
+    numbers, start = np.full(size.sum(), NOWHERE), np.cumsum(size) - size
+    for part, each, length in zip(parts, many, lengths, strict=True):
+        place, before = np.arange(length.sum()), np.cumsum(length) - length
+        first = (np.cumsum(each) - each)[part.asked[rows]]
+        found = part.number[stable(part.of)][place + np.repeat(first - before, length)]
+        numbers[place + np.repeat(start - before, length)] = found
+        start += length
+    answer = pl.Series(np.repeat(np.arange(len(rows)), size)).set_sorted()
+    listed = taken(ids.alias(name).to_frame(), numbers).with_columns(answer=answer)
+    return listed.group_by("answer", maintain_order=True).agg(pl.col(name).drop_nulls())[name]

@@ -88,7 +88,7 @@ def _edits(messages: Messages, acts: Acts, own: Rows, wrote: Wrote) -> pl.DataFr
 def _first_acts(messages: Messages, acts: Acts, completed: Rows, replied: Rows, edited: Rows) -> tuple[Rows, Rows]:
     """For each message which of NEXT came first at or after its completion, NOWHERE for none, and when."""
     done = acts.on(*ON_ANSWER)
-    left = acts.all("select").where(pl.col("previous").is_not_null())
+    left = acts.all("select").saying("previous")
     previous = messages.named(acts.events["previous"].gather(left.number), acts.talk[left.number])
     known = previous != NOWHERE
     row = np.concatenate([done.row, previous[known]])

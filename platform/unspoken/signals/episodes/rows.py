@@ -1,7 +1,4 @@
-"""Messages and events each once and in order, and the rows that ids stand for.
-
-Text costs most of the time that a rebuild takes, so ids are looked up once here; all that follows counts in numbers.
-"""
+"""Messages and events each once and in order, and what is asked of rows."""
 
 import numpy as np
 import polars as pl
@@ -33,11 +30,14 @@ def in_order(frame: pl.DataFrame, name: str, talk: Rows) -> Rows:
     """Where the rows stand by conversation (`talk`: its number), time and id (column `name`, none twice)."""
     at = microseconds(frame["at"])
     order = by_both(talk, at)
-    same = (talk[order][1:] == talk[order][:-1]) & (at[order][1:] == at[order][:-1])
-    if same.any():  # the ids decide, and text is compared where it has to be
+    sorted_talk, sorted_at = talk[order], at[order]
+    same = (sorted_talk[1:] == sorted_talk[:-1]) & (sorted_at[1:] == sorted_at[:-1])
+    names = frame[name]
+    # The ids decide, and text is compared where it has to be.
+    if not (names.gather(order[:-1][same]) < names.gather(order[1:][same])).all():
         tied = np.append(same, False) | np.append(False, same)
         those = order[tied]
-        rank = frame[name].gather(those).rank("dense").to_numpy()
+        rank = names.gather(those).rank("dense").to_numpy()
         order[tied] = those[np.lexsort((rank, at[those], talk[those]))]
     return order
 
@@ -54,24 +54,27 @@ def by_both(first: Rows, then: Rows) -> Rows:
     return np.argsort(first * span + (then - least), kind="stable")
 
 
-def rows_of(names: pl.Series, messages: pl.Series) -> Rows:
-    """Where among `messages` (ids) each of the names stands; NOWHERE for those that are not there."""
-    runs = names.rle().struct.unnest()  # what is done to one message comes one after the other
-    known = messages.alias("value").to_frame().with_row_index("row")
-    found = runs.select("value").join(known, on="value", how="left", maintain_order="left")["row"]
-    return np.repeat(found.cast(pl.Int64).fill_null(NOWHERE).to_numpy(), runs["len"].to_numpy())
+def named(rows: Rows, count: int) -> tuple[Rows, Rows]:
+    """The rows, of `count`, that are in `rows`, in order; and where each row stands among them, NOWHERE for others."""
+    there = np.zeros(count + 1, dtype=np.bool_)  # one more, for NOWHERE, which is the last one
+    there[rows] = True
+    each = np.flatnonzero(there[:-1])
+    place = np.full(count + 1, NOWHERE)
+    place[each] = np.arange(len(each))
+    return each, place
 
 
 def stable(key: Rows) -> Rows:
     """As np.argsort(key, kind="stable") of small numbers from 0 on, many times faster: made unique, they are sorted."""
-    return np.sort(key * len(key) + np.arange(len(key))) % max(len(key), 1)
+    bits = len(key).bit_length()
+    return np.sort(key << bits | np.arange(len(key))) & ((1 << bits) - 1)
 
 
 def numbered(names: pl.Series) -> Rows:
-    """A number for each name. No nulls."""
+    """A number from 0 on for each name; NOWHERE for null."""
     runs = names.rle().struct.unnest()
-    each = runs["value"].cast(pl.Categorical(pl.Categories.random())).to_physical().to_numpy().astype(np.int64)
-    return np.repeat(each, runs["len"].to_numpy())
+    each = runs["value"].cast(pl.Categorical(pl.Categories.random())).to_physical().cast(pl.Int64).fill_null(NOWHERE)
+    return np.repeat(each.to_numpy(), runs["len"].to_numpy())
 
 
 def microseconds(times: pl.Series) -> Rows:
@@ -81,5 +84,10 @@ def microseconds(times: pl.Series) -> Rows:
 
 def taken(frame: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     """These rows of a frame, in this order; nulls for NOWHERE."""
-    where = pl.Series(rows, dtype=pl.Int64)
-    return frame.select(pl.all().gather(where.set(where == NOWHERE, None)))
+    there = rows != NOWHERE
+    if not there.any():
+        return frame.clear(len(rows))
+    if there.all():
+        return frame.select(pl.all().gather(rows))
+    # By numbers with nulls among them it would take twice as long.
+    return frame.select(pl.when(pl.Series(there)).then(pl.all().gather(np.where(there, rows, 0))))

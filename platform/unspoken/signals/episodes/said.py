@@ -11,12 +11,12 @@ from unspoken.signals.tree import Rows
 
 def votes(given: Some) -> Found:
     """The last vote on each message counts."""
-    return Found(elsewhere=[(given.events.select(vote="value"), given.last())])
+    return Found(elsewhere=[(given.says(vote="value"), given.last())])
 
 
 def asked(assignments: Some) -> Found:
     """solicit_*: the first assignment, and whether anything came of it; null where it was not said."""
-    first = assignments.events.select(solicit_level="level", solicit_propensity="propensity")
+    first = assignments.says(solicit_level="level", solicit_propensity="propensity")
     came = {f"solicit_{name}": assignments.most(assignments.values(name)) for name in ("shown", "answered")}
     return Found(came, [(first, assignments.first())])
 

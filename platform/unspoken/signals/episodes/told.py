@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from unspoken.events import KINDS
 from unspoken.signals.episodes.columns import Listed
-from unspoken.signals.episodes.rows import NOWHERE, NULL, in_order, microseconds, rows_of
-from unspoken.signals.episodes.withdrawn import COLUMNS, withdrawn
+from unspoken.signals.episodes.ids import Ids
+from unspoken.signals.episodes.rows import NOWHERE, NULL, in_order, microseconds
+from unspoken.signals.episodes.withdrawn import COLUMNS, NEVER, withdrawn
 from unspoken.signals.tree import Rows
 
 
@@ -20,6 +21,7 @@ class Messages:
     microseconds and the row of its parent, NOWHERE for a root."""
 
     frame: pl.DataFrame
+    ids: Ids
     talk: Rows
     at: Rows
     parent: Rows
@@ -30,18 +32,22 @@ class Messages:
         order = in_order(frame, "message", talk)
         if (order[1:] < order[:-1]).any():
             frame, talk = frame[order], talk[order]
-        return cls(frame, talk, microseconds(frame["at"]), _within(frame["parent"], talk, frame["message"], talk))
+        ids = Ids(frame["message"])
+        parent = _within(ids.rows(frame["parent"]), talk, talk)
+        return cls(frame, ids, talk, microseconds(frame["at"]), parent)
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def named(self, names: pl.Series, talk: Rows) -> Rows:
         """The rows of the messages of these names in these conversations; NOWHERE where there is none."""
-        return _within(names, talk, self.frame["message"], self.talk)
+        runs = names.rle().struct.unnest()  # what is done to one message comes one after the other
+        rows = np.repeat(self.ids.rows(runs["value"]), runs["len"].to_numpy())
+        return _within(rows, self.talk, talk)
 
 
-def _within(names: pl.Series, talk: Rows, messages: pl.Series, talks: Rows) -> Rows:
-    rows = rows_of(names, messages)
+def _within(rows: Rows, talks: Rows, talk: Rows) -> Rows:
+    """These rows, NOWHERE for those that are not of conversation `talk`."""
     return np.where(talks[rows] == talk, rows, NOWHERE)
 
 
@@ -56,8 +62,20 @@ class Some:
 
     def where(self, says: pl.Expr) -> Self:
         """Those of which this is true."""
-        true = self.events.select(says.fill_null(False)).to_series().to_numpy()[self.number]
+        asked = self.says(**{name: name for name in says.meta.root_names()})
+        return self._only(asked.select(says.fill_null(False)).to_series().to_numpy())
+
+    def saying(self, name: str) -> Self:
+        """Those that say something in this column."""
+        return self._only(self.events[name].is_not_null().to_numpy()[self.number])
+
+    def _only(self, true: NDArray[np.bool_]) -> Self:
         return replace(self, number=self.number[true], row=self.row[true])
+
+    def says(self, **columns: str) -> pl.DataFrame:
+        """What they say in these columns, under new names."""
+        number = pl.Series(self.number)
+        return self.events.select(**{name: pl.col(column).gather(number) for name, column in columns.items()})
 
     def values(self, name: str) -> Rows:
         """What they say in a column, NULL where they say nothing."""
@@ -74,15 +92,20 @@ class Some:
         return found
 
     def first(self) -> Rows:
-        """For each message the number of its first event, NOWHERE for none."""
+        """For each message where among these its first event stands, NOWHERE for none."""
         found = np.full(self.messages, NOWHERE)
-        found[self.row[::-1]] = self.number[::-1]  # of several values for one place the last one stays
+        found[self.row[::-1]] = np.arange(len(self.row))[::-1]  # of several values for one place the last one stays
         return found
 
     def last(self) -> Rows:
-        """For each message the number of its last event, NOWHERE for none."""
+        """For each message where among these its last event stands, NOWHERE for none."""
         found = np.full(self.messages, NOWHERE)
-        found[self.row] = self.number
+        found[self.row] = np.arange(len(self.row))
+        return found
+
+    def numbers(self, places: Rows) -> Rows:
+        """Of the events at these places of them the numbers, NOWHERE for NOWHERE."""
+        found: Rows = np.append(self.number, NOWHERE)[places]
         return found
 
     def most(self, values: Rows) -> Rows:
@@ -129,9 +152,14 @@ class Acts:
 
     def all(self, *kinds: str) -> Some:
         """All events of these kinds, also those about no message, whose row is NOWHERE."""
-        places = np.sort(np.concatenate([self._places[KINDS.index(kind)] for kind in kinds]))
-        number = self.order[places]
+        places = [self._places[KINDS.index(kind)] for kind in kinds]
+        number = self.order[places[0] if len(places) == 1 else np.sort(np.concatenate(places))]
         return Some(self.events, number, self.row[number], self.messages)
+
+    def own(self) -> Rows:
+        """Of each message the number of its own event, NOWHERE for none."""
+        told = self.on("message")
+        return told.numbers(told.first())
 
     def said(self, name: str, number: Rows) -> Rows:
         """What the events of these numbers say in a column; NULL where it is nothing, or the number is NOWHERE."""
@@ -141,14 +169,20 @@ class Acts:
 
     def _withdrawn(self) -> Rows:
         """Only what comes within the silence withdraws an inferred close: that is seen at once, and it is rare."""
-        inferred = (self.kind == KINDS.index("close")) & (self.events["cause"] == "inferred").fill_null(
-            False
-        ).to_numpy()
+        inferred = self.kind == KINDS.index("close")
+        inferred[inferred] = (
+            (self.events["cause"].filter(pl.Series(inferred)) == "inferred").fill_null(False).to_numpy()
+        )
         place = np.flatnonzero(inferred[self.order][:-1])
         close, then = self.order[place], self.order[place + 1]
-        silent_ms = self.events["silent_ms"].fill_null(0).to_numpy()[close]
-        broken = (self.talk[then] == self.talk[close]) & ((self.at[then] - self.at[close]) // 1000 <= silent_ms)
-        touched = np.zeros(int(self.talk.max(initial=0)) + 1, dtype=np.bool_)
-        touched[self.talk[close[broken]]] = True
-        around = np.flatnonzero(touched[self.talk])
-        return around[withdrawn(self.events.select(COLUMNS)[around], self.talk[around], self.at[around])]
+        until = self.at[close] + self.events["silent_ms"].gather(close).fill_null(0).to_numpy() * 1000
+        broken = (self.talk[then] == self.talk[close]) & (self.at[then] <= until)
+        touched, begins = self.talk[close[broken]], self.at[close[broken]]
+        talks = int(self.talk.max(initial=0)) + 1
+        since, ends = np.full(talks, NEVER), np.full(talks, NULL)
+        np.minimum.at(since, touched, begins)
+        np.maximum.at(ends, touched, until[broken])
+        around = np.flatnonzero((since[self.talk] <= self.at) & (self.at <= ends[self.talk]))
+        events = self.events.select(pl.col(COLUMNS).gather(around))
+        kind, talk, at = (each[around] for each in (self.kind, self.talk, self.at))
+        return around[withdrawn(events, kind, inferred[around], talk, at)]

@@ -7,39 +7,42 @@ or a real close, after the sign of a page in sight anything that such a page sen
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from unspoken.events import PRESENT
+from unspoken.events import KINDS, PRESENT
+from unspoken.signals.episodes.rows import numbered
 from unspoken.signals.tree import Rows
 
 ACTS = (*PRESENT, "close")
 IN_SIGHT = ("expose", "heartbeat", "view", "hide")
-COLUMNS = ("user", "kind", "role", "cause", "silent_ms")
+COLUMNS = ("user", "role", "silent_ms")
 NOBODY = 0  # whoever is not known, and so may be anybody
 NEVER, NONE = np.iinfo(np.int64).max, -1
-INFERRED = (pl.col("kind") == "close") & pl.col("cause").eq_missing("inferred")
 
 
-def withdrawn(events: pl.DataFrame, talk: Rows, at: Rows) -> Rows:
+def withdrawn(events: pl.DataFrame, kind: Rows, inferred: NDArray[np.bool_], talk: Rows, at: Rows) -> Rows:
     """Where in `events` (COLUMNS of frames.EVENTS, in any order) the withdrawn closes stand.
 
-    `talk`, `at`: a number for each one's conversation, and its time in microseconds.
+    `kind`, `talk`, `at`: of each the numbers of its kind among KINDS and of its conversation, and its time in
+    microseconds; `inferred`: whether it is an inferred close.
     """
-    said = pl.col("kind").is_in(ACTS) & ~INFERRED | (pl.col("kind") == "message") & pl.col("role").eq_missing("user")
-    inferred, act, sight, hide, user, silent_ms = events.select(
-        INFERRED,
-        said.alias("act"),
-        (said | pl.col("kind").is_in(IN_SIGHT)).alias("sight"),
-        (pl.col("kind") == "hide").alias("hide"),
-        pl.col("user").rank("dense").fill_null(NOBODY).cast(pl.Int64),
-        pl.col("silent_ms").fill_null(0),
-    ).get_columns()
+
+    def any_of(*kinds: str) -> NDArray[np.bool_]:
+        wanted = np.zeros(len(KINDS) + 1, dtype=np.bool_)  # one more, for those of an unknown kind
+        wanted[[KINDS.index(each) for each in kinds]] = True
+        found: NDArray[np.bool_] = wanted[kind]
+        return found
+
+    written = any_of("message") & (events["role"] == "user").fill_null(False).to_numpy()
+    act = any_of(*ACTS) & ~inferred | written
+    sight, hide = act | any_of(*IN_SIGHT), any_of("hide")
+    who = numbered(events["user"]) + 1  # NOBODY where it is null
     close: Rows = np.flatnonzero(inferred)
-    who = user.to_numpy()
     if not len(close):
         return close
     times, when = np.unique(at, return_inverse=True)
-    until = at[close] + silent_ms.to_numpy()[close] * 1000
-    hid = np.isin((talk * len(times) + when)[close], (talk * len(times) + when)[hide.to_numpy()])
+    until = at[close] + events["silent_ms"].fill_null(0).to_numpy()[close] * 1000
+    hid = np.isin((talk * len(times) + when)[close], (talk * len(times) + when)[hide])
     by_person = talk * (len(events) + 1) + who
     people = np.unique(np.append(by_person, (by_person - who + NOBODY)[close]), return_inverse=True)[1]
     person, nobody = people[: len(events)], people[len(events) :]
