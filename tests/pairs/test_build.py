@@ -19,6 +19,7 @@ from unspoken.frames import EVENTS, LABELS, MESSAGES, PAIRS, UNPAIRED, empty
 from unspoken.pairs import revealed, stated
 from unspoken.pairs.build import build, label
 from unspoken.pairs.built import Built
+from unspoken.pairs.counted import notes
 from unspoken.pairs.recipe import RECIPES, Recipe, named
 from unspoken.pairs.revealed import CONTINUED_RULE
 from unspoken.pairs.seen import seen, tables
@@ -342,9 +343,22 @@ def test_answers_in_a_circle_of_parents_are_counted():
 
 
 def test_all_votes_of_one_user_and_acts_after_a_close_are_said_to_be_there():
-    notes = built([*VOTED, sent(6, "close", "b", phase="reading"), sent(7, "copy", "b", chars=1)]).notes
-    assert any("All 2 votes are of one user" in note for note in notes)
-    assert any("1 answers were closed and also used" in note for note in notes)
+    told = built([*VOTED, sent(6, "close", "b", phase="reading"), sent(7, "copy", "b", chars=1)]).notes
+    assert any("All 2 votes are of one user" in note for note in told)
+    assert any("1 answers were closed and also used" in note for note in told)
+
+
+def test_what_is_said_of_acts_after_a_close_is_what_the_labels_do():
+    units = pl.DataFrame(
+        {"vote": [None, None], "user": ["anna", "bert"], "closed": ["streaming", "reading"], "continued": [False] * 2,
+         "copied_share": [1.0, 1.0], "shared": [False] * 2},
+        schema_overrides={"vote": pl.Int64},
+    )  # fmt: skip
+    (both,) = notes(units, "acts/1")
+    assert both.startswith("2 answers were closed and also used: both acts count")
+    early, late = notes(units, "factor/1")
+    assert early.startswith("1 answers were closed while they were written and also used: the close alone counts")
+    assert late.startswith("1 answers were closed and also used: both acts count")
 
 
 def test_texts_are_asked_for_of_prompts_and_replies_alone(world):

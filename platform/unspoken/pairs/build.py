@@ -106,7 +106,7 @@ def label(
         unpaired=unpaired,
         funnel=funnel.steps,
         signals=counted.signals(units, found, replies),
-        notes=[*did.notes, *revealed.place_notes(place), *counted.notes(units)],
+        notes=[*did.notes, *revealed.place_notes(place), *counted.notes(units, did.rule)],
         accounts={
             "label_model": did.label_model,
             "votes": votes.account(taught),

@@ -7,6 +7,7 @@ import polars as pl
 from unspoken.events import KINDS
 from unspoken.pairs.seen import Seen
 from unspoken.signals.episodes import STATED_KINDS
+from unspoken.signals.factor.model import RULE as FACTOR
 
 
 def signals(units: pl.DataFrame, found: Seen, replies: pl.DataFrame) -> list[dict[str, Any]]:
@@ -27,14 +28,23 @@ def signals(units: pl.DataFrame, found: Seen, replies: pl.DataFrame) -> list[dic
     ]
 
 
-def notes(units: pl.DataFrame) -> list[str]:
-    """What a reader of the funnel has to know of odd data that stays in."""
+def notes(units: pl.DataFrame, rule: str | None) -> list[str]:
+    """What a reader of the funnel has to know of odd data that stays in. `rule`: that of the revealed labels."""
     said = []
     voted = units.filter(pl.col("vote").is_not_null())
     if len(voted) > 1 and voted["user"].n_unique() == 1 and voted["user"].null_count() == 0:
         said.append(f"All {len(voted):,} votes are of one user: what is called stated here is one person's taste.")
-    left = pl.col("closed").is_not_null() & (pl.col("continued") | (pl.col("copied_share") > 0) | pl.col("shared"))
-    returned = int(units.select(left.sum()).item())
+    used = pl.col("continued") | (pl.col("copied_share") > 0) | pl.col("shared")
+    # What is done with a part says nothing of the whole: the label model takes such an act for unknown.
+    half = (pl.col("closed") == "streaming").fill_null(False) & pl.lit(rule == FACTOR)
+    cut, returned = units.select(
+        (used & half).sum().alias("cut"), (used & pl.col("closed").is_not_null() & ~half).sum().alias("returned")
+    ).row(0)
+    if cut:
+        said.append(
+            f"{cut:,} answers were closed while they were written and also used: the close alone counts, for what is "
+            "done with a part says nothing of the whole."
+        )
     if returned:
         said.append(f"{returned:,} answers were closed and also used: both acts count, for people come back.")
     return said

@@ -29,6 +29,11 @@ class Revealed:
     label_model: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def rule(self) -> str | None:
+        """The one that all labels name; None where there are none."""
+        return next(iter(self.labels["rule"].head(1)), None)
+
 
 def labels(
     units: pl.DataFrame, taught: pl.DataFrame, acts: pl.DataFrame, replies: pl.DataFrame, recipe: Recipe, funnel: Funnel
