@@ -22,6 +22,7 @@ from unspoken.signals.bots import bots
 
 Progress = Callable[[float, str], None]
 Watch = Callable[[pl.DataFrame], pl.DataFrame]
+_AT_ONCE = 20_000  # rows that stand as JSON at a time, for the digest
 
 
 def build(
@@ -61,15 +62,9 @@ def label(
     say = progress or (lambda share, note: None)
     funnel = Funnel([*before, *found.steps])
     say(0.05, "answers")
-    every = _answers(found, funnel)
-    held = of_quarantined(quarantined(every))
-    free = funnel.keep("answers: quarantine", every, held) if held else every
-    units = funnel.keep("answers", free, _unit_rules(recipe))
+    units = _units(_answers(found, funnel), recipe, quarantined, funnel)
     say(0.2, "prompts")
-    opening = openings(units, text_of) if text_of else None
-    if opening is not None:
-        units = with_topics(units, opening)
-    whose = places(units, opening, recipe)
+    units, whose = _placed(units, recipe, text_of)
     taught = funnel.keep("answers that may teach", units, [(revealed.ANCHOR, pl.col("anchor").is_not_null())])
     say(0.3, "stated labels")
     weights = votes.weights(taught)
@@ -131,6 +126,20 @@ def _answers(found: Seen, funnel: Funnel) -> pl.DataFrame:
     return every
 
 
+def _units(every: pl.DataFrame, recipe: Recipe, quarantined: Watch, funnel: Funnel) -> pl.DataFrame:
+    held = of_quarantined(quarantined(every))
+    free = funnel.keep("answers: quarantine", every, held) if held else every
+    return funnel.keep("answers", free, _unit_rules(recipe))
+
+
+def _placed(units: pl.DataFrame, recipe: Recipe, text_of: TextOf | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The units with topics, and where each stands. Texts of openings are held in here alone."""
+    opening = openings(units, text_of) if text_of else None
+    if opening is not None:
+        units = with_topics(units, opening)
+    return units, places(units, opening, recipe)
+
+
 def _nothing(conversations: int, funnel: Funnel) -> str:
     missing = f"There is nothing to label yet: {conversations} conversations and no answer in them. "
     withheld = [step for step in funnel.steps if step["step"] == consented.STEP]
@@ -181,5 +190,6 @@ def _pairs(**families: pl.DataFrame) -> pl.DataFrame:
 def _digest(*frames: pl.DataFrame) -> str:
     whole = sha256()
     for frame in frames:
-        whole.update(frame.write_ndjson().encode())
+        for rows in frame.iter_slices(_AT_ONCE):
+            whole.update(rows.write_ndjson().encode())
     return whole.hexdigest()
