@@ -1,6 +1,7 @@
 """What was seen of answers to labels, pairs and unpaired, with the funnel. The whole of it is a pure function."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -77,6 +78,8 @@ def label(
     acts = evidence.acts(units)
     did = revealed.labels(units, taught, acts, replies, recipe, funnel)
     labels = _labels(stated=said, revealed=did.labels, expressed=wrote)
+    did = replace(did, labels=empty(LABELS))  # which hold them all
+    del said, wrote
     say(0.8, "pairs")
     chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
     hard = _pairs(

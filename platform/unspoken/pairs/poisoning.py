@@ -23,7 +23,7 @@ PLACES = ("prompt_key", "topic", "policy")
 
 def account(episodes: pl.DataFrame, unpaired: pl.DataFrame) -> dict[str, Any]:
     """frames.EPISODES and frames.UNPAIRED to everything below, as JSON values; users by their hash."""
-    votes = episodes.filter(pl.col("vote").is_not_null())
+    votes = episodes.select("user", "vote", *PLACES).filter(pl.col("vote").is_not_null())
     return {
         "influence": {family: _family(unpaired, family) for family in unpaired["family"].unique().sort()},
         "voters": voters(votes),

@@ -41,7 +41,8 @@ def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
     Each answer that was voted up meets at most eight that were voted down, in a fixed circle: n answers would
     otherwise make n²/4 pairs.
     """
-    voted = episodes.filter((pl.col("siblings") > 1) & pl.col("vote").is_not_null()).sort("prompt", "message")
+    read = episodes.select("prompt", "message", "siblings", "vote", "stated_evidence")
+    voted = read.filter((pl.col("siblings") > 1) & pl.col("vote").is_not_null()).sort("prompt", "message")
     place = pl.int_range(pl.len()).over("prompt").alias("place")
     up = voted.filter(pl.col("vote") > 0).select("prompt", place, chosen="message", up_evidence="stated_evidence")
     down = voted.filter(pl.col("vote") < 0).select(

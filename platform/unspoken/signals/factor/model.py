@@ -124,6 +124,8 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     del rows  # of every answer, while the fit takes most memory
     loss = lost_share(seen)
     ordinary = _teaching(seen, loss)
+    judged = seen.clear() if seen["anchor"].null_count() == len(seen) else seen
+    del seen
     planned = design(ordinary, loss, log)
     said = empty(REPLIES) if said is None else said
     spoken = replies_to(ordinary, said)
@@ -136,7 +138,7 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     if not isinstance(found, _Found):
         return _not_fitted(found)
     residuals = residual_correlations(found.likelihood, found.thetas, found.rows.known, found.scores, found.users)
-    anchors = _examined(found.design, found.of_acts, seen)
+    anchors = _examined(found.design, found.of_acts, judged)
     rare = ", ".join(f"{signal} ({why})" for signal, why in found.design.left_out.items())
     told = [f"Left out of the model: {rare}." if rare else None, sentence(residuals), of_replies(apart)]
     return Factor(

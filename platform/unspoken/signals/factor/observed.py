@@ -50,7 +50,7 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     code = pl.col("copied_code_chars").fill_null(0)
 
     def act(column: str | pl.Expr, at_risk: pl.Expr) -> pl.Expr:
-        happened = (pl.col(column) if isinstance(column, str) else column).cast(pl.Float64)
+        happened = (pl.col(column) if isinstance(column, str) else column).cast(pl.Int8)
         return pl.when(at_risk).then(happened)
 
     first = pl.col("next_act")
