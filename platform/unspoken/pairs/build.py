@@ -1,6 +1,7 @@
 """What was seen of answers to labels, pairs and unpaired, with the funnel. The whole of it is a pure function."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +23,7 @@ from unspoken.signals.bots import bots
 
 Progress = Callable[[float, str], None]
 Watch = Callable[[pl.DataFrame], pl.DataFrame]
+_AT_ONCE = 20_000  # rows that stand as JSON at a time, for the digest
 
 
 def build(
@@ -61,15 +63,9 @@ def label(
     say = progress or (lambda share, note: None)
     funnel = Funnel([*before, *found.steps])
     say(0.05, "answers")
-    every = _answers(found, funnel)
-    held = of_quarantined(quarantined(every))
-    free = funnel.keep("answers: quarantine", every, held) if held else every
-    units = funnel.keep("answers", free, _unit_rules(recipe))
+    units = _units(_answers(found, funnel), recipe, quarantined, funnel)
     say(0.2, "prompts")
-    opening = openings(units, text_of) if text_of else None
-    if opening is not None:
-        units = with_topics(units, opening)
-    whose = places(units, opening, recipe)
+    units, whose = _placed(units, recipe, text_of)
     taught = funnel.keep("answers that may teach", units, [(revealed.ANCHOR, pl.col("anchor").is_not_null())])
     say(0.3, "stated labels")
     weights = votes.weights(taught)
@@ -82,6 +78,8 @@ def label(
     acts = evidence.acts(units)
     did = revealed.labels(units, taught, acts, replies, recipe, funnel)
     labels = _labels(stated=said, revealed=did.labels, expressed=wrote)
+    did = replace(did, labels=empty(LABELS))  # which hold them all
+    del said, wrote
     say(0.8, "pairs")
     chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
     hard = _pairs(
@@ -129,6 +127,20 @@ def _answers(found: Seen, funnel: Funnel) -> pl.DataFrame:
             "answers: a place in the tree", sent, len(every), [("its parents run in a circle", sent - len(every))]
         )
     return every
+
+
+def _units(every: pl.DataFrame, recipe: Recipe, quarantined: Watch, funnel: Funnel) -> pl.DataFrame:
+    held = of_quarantined(quarantined(every))
+    free = funnel.keep("answers: quarantine", every, held) if held else every
+    return funnel.keep("answers", free, _unit_rules(recipe))
+
+
+def _placed(units: pl.DataFrame, recipe: Recipe, text_of: TextOf | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The units with topics, and where each stands. Texts of openings are held in here alone."""
+    opening = openings(units, text_of) if text_of else None
+    if opening is not None:
+        units = with_topics(units, opening)
+    return units, places(units, opening, recipe)
 
 
 def _nothing(conversations: int, funnel: Funnel) -> str:
@@ -181,5 +193,6 @@ def _pairs(**families: pl.DataFrame) -> pl.DataFrame:
 def _digest(*frames: pl.DataFrame) -> str:
     whole = sha256()
     for frame in frames:
-        whole.update(frame.write_ndjson().encode())
+        for rows in frame.iter_slices(_AT_ONCE):
+            whole.update(rows.write_ndjson().encode())
     return whole.hexdigest()

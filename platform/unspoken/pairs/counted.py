@@ -12,7 +12,7 @@ from unspoken.signals.factor.model import RULE as FACTOR
 
 def signals(units: pl.DataFrame, found: Seen, replies: pl.DataFrame) -> list[dict[str, Any]]:
     """family, signal, events, answers, share of the units. What is said of a conversation speaks of its answers."""
-    kinds = found.beside.join(units.select("message"), on="message", how="semi")["kinds"]
+    kinds = found.beside.select("message", "kinds").join(units.select("message"), on="message", how="semi")["kinds"]
     came = {kind: found.totals[kind] for kind in sorted(KINDS) if kind != "message" and found.totals[kind]}
     counts = [(kind, events, int(((kinds & 2 ** KINDS.index(kind)) > 0).sum())) for kind, events in came.items()]
     on = int(units["continued"].sum())
@@ -31,7 +31,7 @@ def signals(units: pl.DataFrame, found: Seen, replies: pl.DataFrame) -> list[dic
 def notes(units: pl.DataFrame, rule: str | None) -> list[str]:
     """What a reader of the funnel has to know of odd data that stays in. `rule`: that of the revealed labels."""
     said = []
-    voted = units.filter(pl.col("vote").is_not_null())
+    voted = units.select("user", "vote").filter(pl.col("vote").is_not_null())
     if len(voted) > 1 and voted["user"].n_unique() == 1 and voted["user"].null_count() == 0:
         said.append(f"All {len(voted):,} votes are of one user: what is called stated here is one person's taste.")
     used = pl.col("continued") | (pl.col("copied_share") > 0) | pl.col("shared")

@@ -22,14 +22,16 @@ def labels(
     `told`: kind, message, at, event of what told the replies.
     """
     answered = funnel.keep(
-        "expressed: answers with a reply", units, [("nobody wrote again below it", pl.col("reply").is_null())]
+        "expressed: answers with a reply",
+        units.select("reply"),
+        [("nobody wrote again below it", pl.col("reply").is_null())],
     )
     found, said = [empty(LABELS)], [empty(REPLIES)]
     known = 0
     for some in _conversations(units):
         wanted = pl.concat([some["prompt"], some["reply"]]).drop_nulls().unique().sort()
         texts = dict(text_of(wanted.to_list()))
-        turns = replies.turns(some, told, texts)
+        turns = replies.turns(some, told.join(some.select(message="reply"), on="message", how="semi"), texts)
         kept = replies.replies(turns, encode)
         known += turns["message"].n_unique()
         said.append(kept)
@@ -44,13 +46,14 @@ def labels(
             ("it says nothing about the answer", known - len(labelled)),
         ],
     )
-    return labelled, pl.concat(said)
+    return labelled, pl.concat(said).sort("message", "reply")
 
 
 def _conversations(units: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The units in parts that cut no conversation: whether a complaint was open already is read across its turns."""
-    if units.is_empty():
-        return
-    number = pl.col("conversation").rle_id()
-    part = (pl.int_range(pl.len()).first().over(number) // _AT_ONCE).alias("part")
-    yield from units.with_columns(part).partition_by("part", include_key=False, maintain_order=True)
+    runs = units["conversation"].rle().struct.field("len").cast(pl.Int64)
+    part = ((runs.cum_sum() - runs) // _AT_ONCE).alias("part")
+    first = 0
+    for rows in runs.to_frame("rows").group_by(part, maintain_order=True).agg(pl.col("rows").sum())["rows"]:
+        yield units.slice(first, rows)
+        first += rows

@@ -24,8 +24,9 @@ class Funnel:
         """Rows for which no rule holds; each other row is counted under the first rule that holds for it."""
         left, dropped = frame, []
         for reason, drops in rules:
-            stays = left.filter(~drops.fill_null(False))
-            dropped.append((reason, len(left) - len(stays)))
-            left = stays
+            before = len(left)
+            if left.select(drops.any()).item():  # or else all of it would be copied
+                left = left.filter(~drops.fill_null(False))
+            dropped.append((reason, before - len(left)))
         self.step(name, len(frame), len(left), dropped)
         return left

@@ -23,7 +23,9 @@ _AT_ONCE = 4096
 
 def clusters(texts: Sequence[str]) -> np.ndarray:
     """For each text the index of the first one of its cluster, shape (n,); its own where it is alone."""
-    signatures = np.stack([_signature(text) for text in texts]) if texts else np.empty((0, HASHES), np.uint32)
+    signatures = np.empty((len(texts), HASHES), np.uint32)
+    for row, text in enumerate(texts):
+        signatures[row] = _signature(text)
     first = np.arange(len(texts))
     for one, other in zip(*_alike(signatures), strict=True):
         a, b = _root(first, int(one)), _root(first, int(other))

@@ -23,7 +23,7 @@ PLACES = ("prompt_key", "topic", "policy")
 
 def account(episodes: pl.DataFrame, unpaired: pl.DataFrame) -> dict[str, Any]:
     """frames.EPISODES and frames.UNPAIRED to everything below, as JSON values; users by their hash."""
-    votes = episodes.filter(pl.col("vote").is_not_null())
+    votes = episodes.select("user", "vote", *PLACES).filter(pl.col("vote").is_not_null())
     return {
         "influence": {family: _family(unpaired, family) for family in unpaired["family"].unique().sort()},
         "voters": voters(votes),
@@ -51,7 +51,8 @@ def influence(records: pl.DataFrame) -> pl.DataFrame:
     lean = (pl.col("weight") * (2 * pl.col("p") - 1)).sum()
     total, whole = records.select(pl.col("weight").sum(), lean.alias("lean")).row(0) if len(records) else (0.0, 0.0)
     people = (
-        records.filter(pl.col("user").is_not_null())
+        records.select("user", "message", "weight", "p")
+        .filter(pl.col("user").is_not_null())
         .sort("user", "message")
         .group_by("user", maintain_order=True)
         .agg(pl.len().alias("records"), pl.col("weight").sum(), lean.alias("lean"))
@@ -130,7 +131,7 @@ def benjamini_hochberg(p: Floats) -> Floats:
 
 
 def _family(unpaired: pl.DataFrame, family: str) -> dict[str, Any]:
-    people = influence(unpaired.filter(pl.col("family") == family))
+    people = influence(unpaired.select("user", "message", "family", "weight", "p").filter(pl.col("family") == family))
     return {
         "users": len(people),
         "effective_users": effective(people["weight_share"].to_numpy()),

@@ -51,8 +51,8 @@ def with_topics(units: pl.DataFrame, opening: pl.DataFrame) -> pl.DataFrame:
         .group_by("root")
         .agg(pl.col("topic_named").min().alias("named"))
     )
-    joined = units.join(by_root, on="root", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("named").alias("topic")).drop("named")
+    topic = units.select("root").join(by_root, on="root", how="left", maintain_order="left")["named"]
+    return units.with_columns(topic.alias("topic"))
 
 
 def places(units: pl.DataFrame, opening: pl.DataFrame | None, recipe: Recipe) -> pl.DataFrame:

@@ -23,11 +23,14 @@ def rankings(pairs: pl.DataFrame, episodes: pl.DataFrame, labels: pl.DataFrame) 
     revealed labels, at a slope found on the users of the other half, then aggregated. A null of one strength per policy
     would call an unequal spread within policies a circle. The stated family has none: no scale of it is known here.
     """
-    policy = dict(episodes.filter(pl.col("policy").is_not_null()).select("message", "policy").iter_rows())
-    worth = labels.filter((pl.col("family") == "revealed") & pl.col("mean").is_not_null())
-    mean = dict(worth.select("message", "mean").iter_rows())
+    chosen = pairs.filter(pl.col("rule").is_in(CHOICES))
+    met = pl.concat([chosen["chosen"], chosen["rejected"]]).alias("message").to_frame()
+    own = episodes.select("message", "policy").join(met, on="message", how="semi")
+    policy = dict(own.drop_nulls("policy").iter_rows())
+    worth = labels.select("message", "mean", "family").filter(pl.col("family") == "revealed")
+    mean = dict(worth.drop("family").join(met, on="message", how="semi").drop_nulls("mean").iter_rows())
     return {
-        family: _of_family(pairs.filter((pl.col("family") == family) & pl.col("rule").is_in(CHOICES)), policy, scale)
+        family: _of_family(chosen.filter(pl.col("family") == family), policy, scale)
         for family, scale in (("stated", {}), ("revealed", mean))
     }
 

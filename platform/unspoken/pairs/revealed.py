@@ -49,14 +49,13 @@ def labels(
         p = pl.col("continued").cast(pl.Float64).alias("p")
         kept = funnel.keep(step, taught, [])
         return Revealed(kept.select("message", "user", pl.lit(CONTINUED_RULE).alias("rule"), p, "evidence"))
-    seen = taught.select("message", "exposed")
     rules = [(UNSEEN, ~pl.col("exposed")), (UNKNOWN, pl.col("p").is_null())]
     if recipe.revealed == "acts":
+        seen = taught.select("message", "exposed")
         kept = funnel.keep(step, acts.join(seen, on="message", maintain_order="left"), rules)
         return Revealed(kept.select("message", "user", pl.lit(evidence.RULE).alias("rule"), "p", "evidence"))
     factor = fit(units, replies)
-    found = factor.posterior(taught)
-    kept = funnel.keep(step, found.join(seen, on="message", maintain_order="left"), rules)
+    kept = funnel.keep(step, factor.posterior(taught).with_columns(taught["exposed"]), rules)
     return Revealed(
         kept.select("message", "user", pl.lit(factor.rule).alias("rule"), "p", "mean", "sd", "moved", "evidence"),
         factor.posterior(siblings.unchosen(taught)).select("message", "mean", "sd", "variety"),

@@ -20,9 +20,9 @@ def same_prompt_pairs(labels: pl.DataFrame) -> pl.DataFrame:
     `labels`: message, prompt, prompt_key, user, people, split, mean, sd, evidence. Where a prompt has n answers each
     pair weighs 1/(n − 1); beyond nine each meets the eight next to it in a fixed circle, and a pair weighs 1/8.
     """
-    known = labels.drop_nulls(["mean", "sd", "user", "split"])
-    place = [blake2b(message.encode(), digest_size=8).digest() for message in known["message"]]
     group = ["prompt_key", "split"]
+    known = labels.drop_nulls(["mean", "sd", "user", "split"]).filter(pl.len().over(group) > 1)
+    place = [blake2b(message.encode(), digest_size=8).digest() for message in known["message"]]
     circle = (
         known.with_columns(pl.Series("place", place, dtype=pl.Binary))
         .sort(*group, "place")

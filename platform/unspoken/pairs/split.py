@@ -30,8 +30,13 @@ def side(people: Iterable[str], salt: str, test_share: float) -> str | None:
 
 def with_split(records: pl.DataFrame, salt: str, test_share: float) -> pl.DataFrame:
     """Adds `split` from `people`; null where they stand on both sides."""
-    sides = [side(people or (), salt, test_share) for people in records["people"].to_list()]
-    return records.with_columns(pl.Series("split", sides, dtype=pl.String))
+    people = records["people"].cast(pl.List(pl.String))
+    known = people.explode().drop_nulls().unique()
+    held_out = known.filter(pl.Series([place(person, salt) < test_share for person in known], dtype=pl.Boolean))
+    tests = people.list.eval(pl.element().is_in(held_out.implode())).list.sum().fill_null(0)
+    return records.with_columns(
+        pl.when(tests == 0).then(pl.lit("train")).when(tests == people.list.len()).then(pl.lit("test")).alias("split")
+    )
 
 
 def prompt_sides(asked: pl.DataFrame, salt: str, test_share: float) -> pl.DataFrame:

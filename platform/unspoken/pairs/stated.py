@@ -42,7 +42,8 @@ def vote_pairs(episodes: pl.DataFrame) -> pl.DataFrame:
     eight that were voted down, in a fixed circle: n answers would otherwise make n²/4 pairs.
     """
     both = ((pl.col("vote") > 0).any() & (pl.col("vote") < 0).any()).over("prompt")
-    voted = episodes.filter(pl.col("siblings") > 1, pl.col("vote").is_not_null()).filter(both).sort("prompt", "message")
+    read = episodes.select("prompt", "message", "siblings", "vote")
+    voted = read.filter(pl.col("siblings") > 1, pl.col("vote").is_not_null()).filter(both).sort("prompt", "message")
     place = pl.int_range(pl.len()).over("prompt").alias("place")
     up = voted.filter(pl.col("vote") > 0).select("prompt", place, chosen="message")
     down = voted.filter(pl.col("vote") < 0).select(

@@ -21,6 +21,7 @@ def labels(design: Design, thetas: Sequence[Floats], anchors: Anchors, seen: pl.
     """p, mean, sd, variety, moved of `observed` rows, in their order; null where they abstain."""
     rows = design.rows(seen)
     speaks = pl.Series(rows.told(design.signals), dtype=pl.Boolean) & seen["anchor"].is_null()
+    del seen  # of every answer, and needed no more
     empty = pl.DataFrame(
         schema={"p": pl.Float64, "mean": pl.Float64, "sd": pl.Float64, "variety": pl.Float64, "moved": MOVED}
     )

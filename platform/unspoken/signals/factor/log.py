@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from unspoken.signals.factor.waiting import waiting
+from unspoken.signals.factor.waiting import READ, waiting
 
 SHORT, SOME, TICK_MS = 0.75, 0.02, 1000  # of the time that an answer took; of the answers; clocks of different programs
 LONGER = 1.3  # times what came by then: half of what is stopped is stopped before the middle
@@ -54,7 +54,7 @@ def log_of(episodes: pl.DataFrame) -> Log:
         code=episodes["copied_code_chars"].is_not_null().any(),
         from_completion=from_completion,
         chars_per_ms=chars_per_ms,
-        waiting=0.0 if from_completion else waiting(episodes.filter(sure)),
+        waiting=0.0 if from_completion else waiting(episodes.lazy().filter(sure).select(READ).collect()),
         stopped_short=_ends_there(episodes.filter(STOPPED), chars_per_ms),
         left_short=_ends_there(episodes.filter(CLOSED_EARLY), chars_per_ms),
     )

@@ -37,7 +37,7 @@ from unspoken.signals.factor.design import (
 from unspoken.signals.factor.explain import labels
 from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, posterior
 from unspoken.signals.factor.log import log_of
-from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
+from unspoken.signals.factor.observed import READ, REVEALED_COLUMNS, observed
 from unspoken.signals.factor.spoken import another_thing, of_replies, replies_to, tied, without
 from unspoken.signals.factor.taste import Taste
 from unspoken.signals.factor.terms import Codes, Floats, Rows
@@ -77,14 +77,10 @@ class Factor:
         if self.design is None:
             return _by_hand(rows)
         # In one fixed order, so that every sum has the same bits whatever the order of the rows.
-        ordered = rows.with_row_index("place").sort("message", "user")
-        seen = observed(ordered, self.design.log)
-        found = labels(self.design, self.thetas, self.anchors, seen)
-        return (
-            pl.concat([ordered.select("place", "message", "user", "evidence"), found], how="horizontal")
-            .sort("place")
-            .select("message", "user", "p", "mean", "sd", "variety", "moved", "evidence")
-        )
+        order = rows.select(pl.arg_sort_by("message", "user")).to_series()
+        found = labels(self.design, self.thetas, self.anchors, observed(rows.select(READ)[order], self.design.log))
+        told = found[order.arg_sort()].get_columns()
+        return rows.select("message", "user", *told, "evidence")
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; from_dict gives back the same model, to the bit."""
@@ -122,11 +118,14 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     fixed sample, by a hash of the message. `said`: frames.REPLIES; a behaviour that goes with them beyond what the
     worth explains is left out (spoken.py), and nothing else of the model depends on them.
     """
-    rows = episodes.select(REVEALED_COLUMNS).sort("message", "user")
+    rows = episodes.select(READ).sort("message", "user")
     log = log_of(rows)
     seen = observed(rows, log)
+    del rows  # of every answer, while the fit takes most memory
     loss = lost_share(seen)
     ordinary = _teaching(seen, loss)
+    judged = seen.clear() if seen["anchor"].null_count() == len(seen) else seen
+    del seen
     planned = design(ordinary, loss, log)
     said = empty(REPLIES) if said is None else said
     spoken = replies_to(ordinary, said)
@@ -139,7 +138,7 @@ def fit(episodes: pl.DataFrame, said: pl.DataFrame | None = None) -> Factor:
     if not isinstance(found, _Found):
         return _not_fitted(found)
     residuals = residual_correlations(found.likelihood, found.thetas, found.rows.known, found.scores, found.users)
-    anchors = _examined(found.design, found.of_acts, seen)
+    anchors = _examined(found.design, found.of_acts, judged)
     rare = ", ".join(f"{signal} ({why})" for signal, why in found.design.left_out.items())
     told = [f"Left out of the model: {rare}." if rare else None, sentence(residuals), of_replies(apart)]
     return Factor(
@@ -182,6 +181,7 @@ def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFr
         return _too_little(rows, int(told.sum()))
     chosen = _sample(ordinary["message"], told, SAMPLE)
     users, fitted = users_of(ordinary)[chosen], rows.take(chosen)
+    del rows  # of every answer
     terms = [*planned.terms(), Taste()]
     likelihood = Likelihood.of(terms, fitted)
     few = Likelihood.of(terms, fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))

@@ -17,6 +17,7 @@ REVEALED_COLUMNS = (
     "regenerate_phase", "regenerated_unread", "copied_share", "copied_code_chars", "shared", "selected", "edited",
     "longest_pause_ms", "next_act", "next_after_ms", "siblings", "last_generated", "evidence",
 )  # fmt: skip
+READ = [name for name in REVEALED_COLUMNS if name != "evidence"]  # of the evidence, only that it is there to be told
 IDLE_S, IDLE_TIMES = 120.0, 3.0  # idle beyond the larger of 120 s and three reading times is not reading
 
 
@@ -49,7 +50,7 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     code = pl.col("copied_code_chars").fill_null(0)
 
     def act(column: str | pl.Expr, at_risk: pl.Expr) -> pl.Expr:
-        happened = (pl.col(column) if isinstance(column, str) else column).cast(pl.Float64)
+        happened = (pl.col(column) if isinstance(column, str) else column).cast(pl.Int8)
         return pl.when(at_risk).then(happened)
 
     first = pl.col("next_act")
@@ -63,7 +64,7 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     in_sight_ms = pl.col("visible_ms") - log.waiting * duration_ms
     idle = -(1 - pl.col("idle_ms") / in_sight_ms.clip(1)).clip(0.01, 1).log()
     read = WHOLE & (pl.col("visible_ms") > 0) & (pl.col("chars") > 0)
-    return episodes.select(REVEALED_COLUMNS).select(
+    return episodes.select(READ).select(
         "message",
         "user",
         pl.col("topic", "device").fill_null(""),

@@ -17,11 +17,12 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 DAY_MS = 86_400_000  # from there on a clock went wrong
 TICK_S = 1.0  # who left so soon after the end may have been through with it before
 ENOUGH = 300  # answers
+READ = ("chars", "duration_ms", "visible_ms", "idle_ms", "hidden_ms")
 ROUNDS = 30  # of going over the reading times that are not known
 
 
 def waiting(whole: pl.DataFrame) -> float:
-    """One of SHARES, of frames.EPISODES rows that came out whole; 0 where too few say."""
+    """One of SHARES, of READ of frames.EPISODES rows that came out whole; 0 where too few say."""
     active_ms = pl.col("visible_ms") - pl.col("idle_ms").fill_null(0)
     told = whole.filter(
         (pl.col("duration_ms") > 0) & (active_ms >= pl.col("duration_ms")) & (active_ms < DAY_MS),

@@ -8,7 +8,7 @@ first 1,200 and last 400 characters, so that a long paste costs no more than a s
 import re
 import tomllib
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -38,13 +38,17 @@ class Found(NamedTuple):
 
 def by_phrases(text: str) -> list[Found]:
     """Every class that a phrase speaks for, once, in ORDER; a class that several languages speak for counts once."""
-    sentences = read(text)
+    return list(_found(read(text)))
+
+
+@lru_cache(maxsize=2**14)  # people say the same short things: in a large project each part of it would read them anew
+def _found(sentences: str) -> tuple[Found, ...]:
     found: dict[str, Found] = {}
     for language, classes in _table().items():
         for name, (phrases, ignored) in classes.items():
             if name not in found and phrases.search(ignored.sub(" ", sentences) if ignored else sentences):
                 found[name] = Found(name, language)
-    return [found[name] for name in ORDER if name in found]
+    return tuple(found[name] for name in ORDER if name in found)
 
 
 def read(text: str) -> str:
