@@ -29,7 +29,7 @@ def sibling_pairs(
     another answer) by the acts in `unchosen`; nothing for none. A chain's P_V is the mean over its regenerated answers
     of which it is known.
     """
-    read = episodes.select("prompt", "message", "siblings", "kept", "last_generated", "exposed", "evidence")
+    read = episodes.select("prompt", "message", "siblings", "kept", "last_generated", "exposed")
     siblings = read.filter(pl.col("siblings") > 1)
     if known is None:
         siblings = siblings.with_columns(pl.lit(None, pl.Float64).alias(name) for name in _KNOWN)
