@@ -56,9 +56,12 @@ def keys(parent: Rows, digest: pl.Series) -> Words:
     """
     # A text maps x to factor·x + key modulo PRIME, in each lane; a path is its texts' maps one after the other.
     factor, key = _maps(digest)
-    for rest, above in _rounds(parent.copy()):
+    jump = parent.copy()
+    for rest, above in _rounds(jump):
         key[rest] = _folded(key[rest] + factor[rest] * key[above])
-        factor[rest] = _folded(factor[rest] * factor[above])
+        further = jump[above] >= 0  # the others' factors are not asked for again
+        row, over = rest[further], above[further]
+        factor[row] = _folded(factor[row] * factor[over])
     return modulo_prime(key)
 
 
