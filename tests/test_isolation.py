@@ -87,6 +87,7 @@ ASKED: dict[tuple[str, str], tuple[Ask, ...]] = {
     ("POST", "/v1/tokens"): (Ask({"message": "{message}", "user": "ann"}),),
     ("GET", "/v1/project"): (Ask(shown=True),),
     ("PATCH", "/v1/project"): (Ask({"retention_days": 1, "consent": "required"}),),
+    ("PUT", "/v1/project/simulated"): (Ask({"simulated": False}),),
     ("GET", "/v1/audit"): (Ask(shown=True),),
     ("POST", "/v1/chat/completions"): (
         Ask(

@@ -83,5 +83,4 @@ def with_texts(project_id: str, dataset_id: str, folder: Path) -> Path:
         kept = dataset_folder.read(named("datasets", project_id, digest))
         messages = reading.read_messages(session, project_id)
         text_of = reading.read_texts(session, project_id, needed(messages, kept))
-    about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
-    return dataset_folder.write(kept, texts(messages, text_of, kept), folder, about)
+    return dataset_folder.write(kept, texts(messages, text_of, kept), folder, projects.about(project))

@@ -39,6 +39,13 @@ class Bearer(BaseModel):
     ttl_s: Annotated[int, Field(ge=1, le=tokens.MOST_TTL_S)] = 3600
 
 
+class Mark(BaseModel):
+    """Whether the people of a project were made up."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    simulated: bool
+
+
 def taking(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The OpenAPI words for a JSON body: it is read by hand, because it is bounded while it comes."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
@@ -116,6 +123,15 @@ def set_project(engine: Database, admin: Admin, body: Body) -> dict[str, Any]:
     with transaction(engine) as session:
         actor = audit.by_key(admin.key_id)
         return _project(projects.change(session, admin.project_id, changes, actor=actor))
+
+
+@router.put("/v1/project/simulated", openapi_extra=taking(Mark.model_json_schema()))
+def mark_project(engine: Database, holder: Holder, body: Body) -> dict[str, Any]:
+    """Says whether the project's people exist; 409 when it holds events of the other kind."""
+    asked = _form(Mark, body)
+    with transaction(engine) as session:
+        marked = projects.mark(session, holder.project_id, asked.simulated, actor=audit.by_key(holder.key_id))
+        return {"name": marked.name, "simulated": marked.simulated}
 
 
 @router.get("/v1/audit")

@@ -200,7 +200,9 @@ def _into(engine: "Engine", source: Source, project: str) -> Write:
             return
         make()
         with database.transaction(engine) as session:
-            receipt = store(session, projects.get(session, project), events, sent_at=None, received_at=now())
+            # With each batch: what others bring into the project meanwhile is not mixed with it either.
+            marked = projects.mark(session, projects.get(session, project).id, source.simulated)
+            receipt = store(session, marked, events, sent_at=None, received_at=now())
         tally.stored += receipt.stored
         tally.repeated += receipt.repeated
         tally.erased += receipt.erased
@@ -221,7 +223,7 @@ def _bring(make: Callable[[], Source], project: str | None, send: str | None, ke
     engine: Engine | None = None
     with ExitStack() as stack:
         if send:
-            write = stack.enter_context(sending(send, key or ""))
+            write = stack.enter_context(sending(send, key or "", first.simulated))
         else:
             engine = _database()
             stack.callback(engine.dispose)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from unspoken.client.post import Again, Post, pause_s
-from unspoken.errors import BadInput, NotSignedIn, Unavailable, UnspokenError
+from unspoken.errors import BadInput, Conflict, NotSignedIn, Unavailable, UnspokenError
 from unspoken.sources.batches import Write
 from unspoken.sources.position import Tally
 
@@ -15,17 +15,21 @@ TRIES = 6  # in a row of the same events; they take 8 to 16 s where the server d
 
 
 @contextmanager
-def sending(url: str, key: str) -> Iterator[Write]:
+def sending(url: str, key: str, simulated: bool | None = None) -> Iterator[Write]:
     """What sends a batch to a server, the same ids again while that is busy or away. BadInput for a bad URL or key.
 
-    Writing raises NotSignedIn (the key), BadInput (no server of ours is there), Unavailable (it did not take them; at
-    once when nothing has ever answered there).
+    `simulated`, where given, is what the project there is to be marked as before it gets the first of them.
+    Writing raises NotSignedIn (the key), BadInput (no server of ours is there), Conflict (the project holds events of
+    the other mark), Unavailable (it did not take them; at once when nothing has ever answered there).
     """
     with Post(url, key, timeout_s=60) as post:
-        answered = False
+        answered, marked = False, simulated is None
 
         def write(batch: list[dict[str, Any]], tally: Tally) -> None:
-            nonlocal answered
+            nonlocal answered, marked
+            if not marked:
+                _mark(post, url, bool(simulated))
+                answered = marked = True
             failures, left = 0, batch
             while left:
                 delivery = post.deliver([json.dumps(item).encode() for item in left])
@@ -45,6 +49,18 @@ def sending(url: str, key: str) -> Iterator[Write]:
                     time.sleep(pause_s(failures, again))
 
         yield write
+
+
+def _mark(post: Post, url: str, simulated: bool) -> None:
+    """Tell the server what the project's people are."""
+    failures = 0
+    while again := post.put("/v1/project/simulated", {"simulated": simulated}):
+        failures += 1
+        if again.status == 409:
+            raise Conflict(again.reason.partition(" ")[2])
+        if again.person or again.status is None or failures >= TRIES:
+            raise _gave_up(url, again, failures)
+        time.sleep(pause_s(failures, again))
 
 
 def _gave_up(url: str, again: Again, failures: int) -> UnspokenError:

@@ -88,8 +88,9 @@ def world(path: Path) -> Source:
     told = worlds.about(path)
     about: dict[str, Any] = {"project": path.resolve().name, "simulated": False, "facts": [f"Events of {path.name}."]}
     # Nobody knows what a living person really wants: where that is written down, people were made up.
-    if told.get("simulated", (path / "truth").is_dir()):
-        about |= _simulated(told)
+    ours = worlds.simulated(path)
+    if told.get("simulated", ours or (path / "truth").is_dir()):
+        about |= _simulated(told, ours)
     # An export says what its project was told of its events.
     about |= {name: told[name] for name in ("facts", "assumptions") if _sentences(told.get(name))}
     recipe = told.get("recipe", "chat")
@@ -103,12 +104,12 @@ def world(path: Path) -> Source:
     return Source(about["project"], worlds.events(path, reading), recipe, about, reading, files, ("world",))
 
 
-def _simulated(told: dict[str, Any]) -> dict[str, Any]:
+def _simulated(told: dict[str, Any], marked: bool) -> dict[str, Any]:
     """What is said of people who do not exist: our own simulator's world, or another program's."""
     from unspoken.simulate.world import ASSUMPTIONS, FACTS
 
     made = told.get("world")
-    ours = isinstance(made, dict)
+    ours = marked or isinstance(made, dict)
     rho = made.get("rho") if isinstance(made, dict) else told.get("rho", told.get("ρ"))
     known = isinstance(rho, int | float) and not isinstance(rho, bool) and -1 <= rho <= 1
     return {

@@ -89,6 +89,8 @@ def pairs(
     with progress(style, "labelling") as show:
         built, texts, about = _of_project(project, recipe, show) if project else _of_source(source or "", recipe, show)
         write(built, texts, out, about)
+    if about["simulated"]:
+        typer.echo("SIMULATED: these people do not exist.")
     for step in built.funnel:
         typer.echo(f"{step['step']}: {step['kept']:,} of {step['entered']:,} kept")
         for drop in step["dropped"]:
@@ -240,8 +242,7 @@ def _of_project(name: str, recipe: str | None, show: Progress) -> tuple[Any, Any
             lambda episodes: quarantine.apart(session, project.id, bots(episodes).iter_rows()),
         )
         text_of = reading.read_texts(session, project.id, needed(messages, built))
-    about = {"project": project.name, "simulated": project.simulated, **project.settings.get("about", {})}
-    return built, texts(messages, text_of, built), about
+    return built, texts(messages, text_of, built), projects.about(project)
 
 
 def _encoder() -> Any:

@@ -122,6 +122,27 @@ class Post:
                 return done
         return done
 
+    def put(self, path: str, said: dict[str, Any]) -> Again | None:
+        """Say something else to the server; why it is not so, else None."""
+        at = self.address.removesuffix(PATH) + path
+        try:
+            answer = self._http.put(at, json=said)
+        except self._errors as error:
+            return Again(f"no answer: {str(error) or type(error).__name__}")
+        status = answer.status_code
+        if status == 200:
+            return None
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if isinstance(body, dict) and str(body.get("type")).startswith("urn:unspoken:problem:"):
+            reason = f"{status} {body.get('detail')}"
+        else:
+            reason = f"{status} {answer.reason_phrase}: what answers at {at} is no Unspoken server"
+        passing = status in _PASSING or status >= 500
+        return Again(reason, _seconds(answer.headers.get("Retry-After")), person=not passing, status=status)
+
     def _send(self, events: Sequence[bytes]) -> tuple[int, dict[str, Any]] | Again:
         """The server's status and what it says of these events, or why they must be sent again."""
         content = b'{"sent_at":%d,"events":[%b]}' % (time.time_ns() // 1_000_000, b",".join(events))

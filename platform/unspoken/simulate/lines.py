@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from unspoken.events.mark import MARK
 from unspoken.simulate.log import Log
 from unspoken.simulate.transport import SENT_AFTER_MS
 
@@ -50,8 +51,8 @@ def _event(row: dict[str, Any], texts: list[str]) -> dict[str, Any]:
     if kind == "message":
         row["text"] = texts[row["text"]]
     topic = row.pop("topic")
-    if topic is not None:
-        row["meta"] = {"topic": topic}
+    if kind == "message":
+        row["meta"] = MARK if topic is None else {"topic": topic, **MARK}
     if row["arm"] is not None:
         row["arm"] = json.loads(row["arm"])
     if kind == "vote":

@@ -3,12 +3,16 @@
 import json
 import tomllib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from unspoken.errors import BadInput
 from unspoken.events import instant
+from unspoken.events.mark import marked
 from unspoken.sources.reading import LINE_BYTES, TOO_LONG, Reading, lines
+
+_LOOKED_AT = 1_000  # events among which there is a message: of a world it is the first
 
 
 def events_file(source: Path) -> Path:
@@ -82,6 +86,11 @@ def about(source: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None
+
+
+def simulated(source: Path) -> bool:
+    """Whether its first events say that nobody did them."""
+    return any(map(marked, islice(events(source), _LOOKED_AT)))
 
 
 def _parquet(path: Path, reading: Reading) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,8 @@ from unspoken.errors import BadInput, Conflict, NotFound
 from unspoken.store import audit
 from unspoken.store.columns import new_id, now
 from unspoken.store.dialects import insert_or_skip
-from unspoken.store.tables import Project
+from unspoken.store.horizon import stream
+from unspoken.store.tables import Event, Project
 
 
 class Rules(BaseModel):
@@ -86,6 +87,33 @@ def _bad_setting(error: ValidationError, changes: Mapping[str, Any]) -> BadInput
     if first["type"] in ("bool_type", "bool_parsing"):
         return BadInput(f"`{name}` is {shown[:60]}: it is true or false.")
     return BadInput(f"`{name}` is {shown[:60]}: {said[0].lower()}{said[1:]}.")
+
+
+def mark(session: Session, project_id: str, simulated: bool, *, actor: str = audit.HERE) -> Project:
+    """Says whether the people of a project exist. What comes first decides: Conflict when it holds other events."""
+    project = session.get_one(Project, project_id)
+    if project.simulated == simulated:
+        return project
+    project = session.scalars(
+        select(Project).where(Project.id == project_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    if project.simulated == simulated:  # somebody was faster
+        return project
+    if session.scalar(select(Event.seq).where(stream(project_id)).limit(1)):
+        held, come = ("simulated", "recorded") if project.simulated else ("recorded", "simulated")
+        raise Conflict(
+            f"The project {project.name!r} holds {held} events, and these are {come}: people who exist and people who "
+            "do not are never counted together. Give these a project of its own: --project NAME, or with --send the "
+            "key of an empty project."
+        )
+    project.simulated = simulated
+    audit.write(session, project.id, actor, "project.mark", project.id, {"simulated": simulated})
+    return project
+
+
+def about(project: Project) -> dict[str, Any]:
+    """What a dataset says of where it comes from. Whether its people exist says the project's mark alone."""
+    return {"project": project.name, **project.settings.get("about", {}), "simulated": project.simulated}
 
 
 def create(
