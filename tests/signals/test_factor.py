@@ -130,8 +130,7 @@ def test_votes_and_what_was_kept_or_said_change_no_bit(model, labels, small):
     others = [name for name in EPISODES if name not in REVEALED_COLUMNS]
     assert {"vote", "rating", "kept", "stated_evidence", "solicit_answered", "reply"} <= set(others)
     changed = WORLD.episodes.with_columns(
-        pl.lit(None).cast(EPISODES[name]).alias(name) if name in ("conversation", "at") else _other(name)
-        for name in others
+        pl.lit(None).cast(EPISODES[name]).alias(name) if name == "at" else _other(name) for name in others
     )
     assert json.dumps(fit(changed.head(1500)).as_dict()) == json.dumps(small.as_dict())
     assert_frame_equal(model.posterior(changed), labels, check_exact=True)
@@ -157,6 +156,36 @@ def test_nothing_is_said_of_what_nobody_saw_and_of_what_is_not_known(model):
     assert found["p"].is_null().to_list() == [True, True, False]
     assert found["mean"].is_null().to_list() == [True, True, False]
     assert found["moved"].is_null().to_list() == [True, True, False]
+
+
+@pytest.mark.parametrize("known", ["conversation", "root_key"])
+def test_topics_that_nobody_names_are_read_at_their_own_speed(known):
+    world = draw(6000, seed=5)
+    random = np.random.default_rng(5)
+    talk = np.arange(6000) // 5 if known == "conversation" else random.integers(0, 150, 6000)
+    slow = random.choice([0.3, 1.0, 3.0], 6000)[talk]
+    read_ms = (pl.col("visible_ms") * pl.Series(slow)).cast(pl.Int64)
+    episodes = world.episodes.with_columns(
+        pl.when(pl.col("stopped") | pl.col("closed").is_not_null()).then("visible_ms").otherwise(read_ms),
+        pl.Series(known, [f"talk {each}" for each in talk]),
+        root_role=pl.lit("user"),
+    )
+    nobody_knows = episodes.with_columns(pl.lit(None, pl.String).alias(known))
+    plain, told, hidden = (
+        brier(fit(each).posterior(each)["p"], world.worth) for each in (world.episodes, episodes, nobody_knows)
+    )
+    assert told < plain + 0.004 < hidden
+
+
+def test_how_an_assistant_opens_a_conversation_is_not_read():
+    told = WORLD.episodes.head(3).with_columns(root_key=pl.lit("a"), root_role=pl.Series(["user", "assistant", None]))
+    assert observed_of(told)["opening"].to_list() == ["a", None, None]
+
+
+def brier(p: pl.Series, worth: np.ndarray) -> float:
+    """Of the answers with a label."""
+    known = p.is_not_null().to_numpy()
+    return float(((p.to_numpy() - (worth > 0))[known] ** 2).mean())
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspoken.signals.factor.paces import ENOUGH, fit_pace
+from unspoken.signals.factor.paces import ENOUGH, common, fit_pace
 
 N = 4_000
 
@@ -19,7 +19,7 @@ def reading():
 def scores(log_s, covariates, next_act=None):
     groups = {} if next_act is None else {"next_act": next_act}
     sizes = {} if next_act is None else {"next_act": int(next_act.max()) + 1}
-    nobody = np.full(len(log_s), -1)
+    nobody = {"user": np.full(len(log_s), -1)}
     pace = fit_pace(log_s, covariates, nobody, groups, sizes)
     return pace, pace.residuals(log_s, covariates, nobody, groups)
 
@@ -40,6 +40,38 @@ def test_how_much_of_idle_time_is_reading_the_times_say(reading, share):
     lengthened = np.random.default_rng(6).exponential(0.3, N)
     pace, _ = scores(log_read + share * lengthened, np.column_stack([log_length, lengthened]))
     assert pace.slopes[1] == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize("unit", ["opening", "conversation"])
+def test_what_makes_a_whole_conversation_slow_is_no_judgement(reading, unit):
+    worth, log_length, log_read = reading
+    random = np.random.default_rng(8)
+    users = random.integers(0, N // 40, N)
+    codes = random.integers(0, N // 25, N) if unit == "opening" else users * 8 + random.integers(0, 8, N)
+    slow = random.normal(0, 0.6, N)[codes] + random.normal(0, 0.3, N)[users]
+    units = {"user": users, "opening": np.full(N, -1), "conversation": np.full(N, -1), unit: codes}
+    log_s, length = log_read + slow, log_length[:, None]
+    pace = fit_pace(log_s, length, units, {}, {})
+    assert pace.between[unit] == pytest.approx(0.36, rel=0.25)
+    assert pace.between["user"] == pytest.approx(0.09, rel=0.5)
+    assert pace.sd == pytest.approx(np.sqrt(0.2**2 + 0.3**2), rel=0.1)
+    assert np.corrcoef(pace.residuals(log_s, length, units, {}), worth)[0, 1] > 0.45  # of .55 in the reading itself
+    alone = fit_pace(log_s, length, {"user": users}, {}, {}).residuals(log_s, length, {"user": users}, {})
+    assert np.corrcoef(alone, worth)[0, 1] < 0.35
+
+
+def test_conversations_that_are_alike_have_no_variance_however_those_of_one_answer_vary():
+    random = np.random.default_rng(9)
+    codes = np.concatenate([np.arange(N // 2), N // 2 + np.arange(N // 2) // 2])
+    for several in (0.3, 1.0, 3.0):  # sd of those with two answers; the others have 1
+        values = random.normal(0, np.where(codes < N // 2, 1.0, several))
+        assert common(values, codes) == 0
+    assert common(values + random.normal(0, 2.0, N)[codes], codes) == pytest.approx(4, rel=0.3)
+
+
+def test_a_single_conversation_says_nothing_of_how_conversations_differ():
+    assert common(np.random.default_rng(10).normal(2, 1, 50), np.zeros(50, np.int64)) == 0
+    assert common(np.ones(3), np.arange(3)) == 0
 
 
 def test_a_wait_is_long_or_short_among_waits_for_the_same_act():

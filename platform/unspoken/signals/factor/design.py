@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from unspoken.signals.episodes import READING_CHARS_PER_S
 from unspoken.signals.factor.acts import Act, Regenerate, Variety
@@ -27,6 +28,7 @@ ACTS = {
 DECLARED = ("stop", "regenerate")  # negative by declaration: without either the factor has no sign
 TIMES = ("dwell", "pause", "latency")
 WITH_HABIT = ("stop", "close", "copy", "share", "edit", "writes")
+UNITS = ("user", "opening", "conversation")  # whose times are alike
 NEXT_ACTS = ("", "message", "regenerate", "edit", "close", "copy", "select", "share")
 ENOUGH_ACTS, ENOUGH_TIMES, ENOUGH_IN_TOPIC = 20, 100, 50
 PIECE_ACTS, MOST_PIECES = 40, 4
@@ -100,9 +102,9 @@ class Design:
             risk = np.where(unsure, 1 - self.loss, 1.0) * risk
             fitted = self.habits.get(signal)
             habit[signal] = fitted.log_multiples(acts, risk, topic, users) if fitted else np.zeros(len(seen))
-        groups = _groups(seen, topic, device)
+        groups, units = _groups(seen, topic, device), _units(seen)
         for signal, pace in self.paces.items():
-            known[signal] = pace.residuals(_log(seen[f"{signal}_s"]), _covariates(signal, seen), users, groups)
+            known[signal] = pace.residuals(_log(seen[f"{signal}_s"]), _covariates(signal, seen), units, groups)
         length = np.clip((_log_length(seen) - self.length[0]) / self.length[1], -LONGEST_SD, LONGEST_SD)
         censored, short = (seen[name].to_numpy() for name in ("censored", "short"))
         return Rows(topic, device, unsure, known, habit, at_risk, censored, length, short)
@@ -150,7 +152,7 @@ def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
         if signal in WITH_HABIT:
             habits[signal] = fit_habit(acts, risk, topic, users, len(topics))
     paces: dict[str, Pace] = {}
-    groups = _groups(seen, topic, device)
+    groups, units = _groups(seen, topic, device), _units(seen)
     for signal in TIMES:
         log_s = _log(seen[f"{signal}_s"])
         covariates, usable = _covariates(signal, seen), np.isfinite(log_s)
@@ -159,7 +161,7 @@ def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
             continue
         of = groups if signal == "latency" else {name: groups[name] for name in ("topic", "device")}
         pace = fit_pace(
-            log_s[usable], covariates[usable], users[usable], {name: codes[usable] for name, codes in of.items()},
+            log_s[usable], covariates[usable], _of(usable, units), _of(usable, of),
             {"topic": len(topics), "device": len(devices), "next_act": len(NEXT_ACTS)},
         )  # fmt: skip
         if pace.sd > LEAST_SD:
@@ -172,7 +174,19 @@ def design(seen: pl.DataFrame, loss: float, log: Log) -> Design:
 
 def users_of(seen: pl.DataFrame) -> Codes:
     """(n,) codes of users, −1 where nobody is known."""
-    return seen["user"].rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
+    return _numbered(seen["user"])
+
+
+def _units(seen: pl.DataFrame) -> dict[str, Codes]:
+    return {name: _numbered(seen[name]) for name in UNITS}
+
+
+def _of(chosen: NDArray[np.bool_], codes: Mapping[str, Codes]) -> dict[str, Codes]:
+    return {name: each[chosen] for name, each in codes.items()}
+
+
+def _numbered(names: pl.Series) -> Codes:
+    return names.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
 
 
 def _risk(signal: str, y: Floats, at_risk: Floats) -> tuple[Floats, Floats]:

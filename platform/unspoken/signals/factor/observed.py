@@ -10,12 +10,13 @@ from unspoken.signals.episodes import READING_CHARS_PER_S
 from unspoken.signals.factor.log import CLOSED_EARLY, CUT, STOPPED, UNREAD, WHOLE, Log
 
 # All that the revealed family may read of an episode: no vote, rating, choice or solicit, nothing of a text but its
-# length, and not `kept`, which speaks in the sibling chain.
+# length and whether two conversations open with the same, and not `kept`, which speaks in the sibling chain.
 REVEALED_COLUMNS = (
-    "message", "user", "chars", "topic", "device", "anchor", "lost", "exposed", "finish", "duration_ms", "visible_ms",
-    "idle_ms", "hidden_ms", "seen_chars", "total_chars", "stopped", "closed", "disconnected", "regenerated",
-    "regenerate_phase", "regenerated_unread", "copied_share", "copied_code_chars", "shared", "selected", "edited",
-    "longest_pause_ms", "next_act", "next_after_ms", "siblings", "last_generated", "evidence",
+    "message", "user", "conversation", "root_role", "root_key", "chars", "topic", "device", "anchor", "lost", "exposed",
+    "finish", "duration_ms", "visible_ms", "idle_ms", "hidden_ms", "seen_chars", "total_chars", "stopped", "closed",
+    "disconnected", "regenerated", "regenerate_phase", "regenerated_unread", "copied_share", "copied_code_chars",
+    "shared", "selected", "edited", "longest_pause_ms", "next_act", "next_after_ms", "siblings", "last_generated",
+    "evidence",
 )  # fmt: skip
 READ = [name for name in REVEALED_COLUMNS if name != "evidence"]  # of the evidence, only that it is there to be told
 IDLE_S, IDLE_TIMES = 120.0, 3.0  # idle beyond the larger of 120 s and three reading times is not reading
@@ -24,7 +25,8 @@ IDLE_S, IDLE_TIMES = 120.0, 3.0  # idle beyond the larger of 120 s and three rea
 def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     """One row per episode, in its order: codes of the answer, acts as 0, 1 or null, times in seconds or null.
 
-    message, user, topic, device, anchor, chars as in frames.EPISODES (topic and device "" for null);
+    message, user, conversation, topic, device, anchor, chars as in frames.EPISODES (topic and device "" for null);
+    opening: which text the conversation opens with, where no assistant wrote it;
     viewed: its view came; gap: events of its pages were lost on the way;
     at_risk_s: visible seconds while it was written, null unknown; stop, close: while it was written;
     regenerate (after reading), unread (a regenerate before), regenerate_stopped (given stop); copy_code, copy (given
@@ -67,6 +69,8 @@ def observed(episodes: pl.DataFrame, log: Log) -> pl.DataFrame:
     return episodes.select(READ).select(
         "message",
         "user",
+        "conversation",
+        pl.when(pl.col("root_role") != "assistant").then("root_key").alias("opening"),
         pl.col("topic", "device").fill_null(""),
         "anchor",
         "chars",
