@@ -178,7 +178,8 @@ def test_a_server_side_key_marks_an_empty_project_and_nobody_else_does(admin, ke
         assert answer.status_code == status, role
     assert answer.json() == {"name": "chat", "simulated": True}
     assert admin.get("/v1/project").json()["simulated"] is True
-    for said in ({"simulated": "yes"}, {"simulated": None}, {}, {"simulated": True, "more": 1}, []):
+    asked: tuple[object, ...] = ({"simulated": "yes"}, {"simulated": None}, {}, {"simulated": True, "more": 1}, [])
+    for said in asked:
         assert admin.put(path, json=said).status_code == 422, said
     assert [row["action"] for row in admin.get("/v1/audit").json()["audit"]].count("project.mark") == 1
 
