@@ -171,6 +171,19 @@ def test_settings_that_are_none_are_refused_with_a_sentence(admin):
         assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
 
 
+def test_a_server_side_key_marks_an_empty_project_and_nobody_else_does(admin, key_of):
+    path = "/v1/project/simulated"
+    for role, status in (("write", 403), ("research", 403), ("secret", 200), ("admin", 200)):
+        answer = admin.put(path, json={"simulated": True}, headers=bearer(key_of(role)))
+        assert answer.status_code == status, role
+    assert answer.json() == {"name": "chat", "simulated": True}
+    assert admin.get("/v1/project").json()["simulated"] is True
+    asked: tuple[object, ...] = ({"simulated": "yes"}, {"simulated": None}, {}, {"simulated": True, "more": 1}, [])
+    for said in asked:
+        assert admin.put(path, json=said).status_code == 422, said
+    assert [row["action"] for row in admin.get("/v1/audit").json()["audit"]].count("project.mark") == 1
+
+
 def test_every_change_is_in_the_audit_with_who_made_it(admin, engine, project):
     [own] = admin.get("/v1/keys").json()["keys"]
     made = admin.post("/v1/keys", json={"role": "write", "name": "website"}).json()

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import unspoken
 from unspoken.errors import BadInput, MissingRun
 from unspoken.pairs import folder
 from unspoken.pairs.build import build
@@ -37,6 +38,14 @@ def test_what_was_written_is_read(made, dataset):
     assert (found.signals, found.notes, found.about) == (built.signals, built.notes, {"simulated": True})
     assert found.accounts == json.loads(json.dumps(built.accounts))
     assert json.loads((dataset / "funnel.json").read_text()) == built.funnel
+
+
+def test_the_manifest_names_the_version_and_the_digest_does_not_hang_on_it(made, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "__version__", "9.9.9")
+    other = folder.write(made[0], made[1], tmp_path / "other")
+    here, there = (json.loads((path / "manifest.json").read_text()) for path in (dataset, other))
+    assert (here["version"], there["version"]) == (unspoken.__version__, "9.9.9")
+    assert here["digest"] == there["digest"]
 
 
 def test_the_same_dataset_is_the_same_files(made, dataset, tmp_path):

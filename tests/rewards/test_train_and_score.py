@@ -231,6 +231,16 @@ def test_records_of_nobody_in_particular_have_no_intercept(loop):
     assert replace(made, p=made.p).x.shape == (6, 2)
 
 
+def test_a_run_says_whether_the_people_it_learned_from_exist(loop, tiny_base, tmp_path):
+    dataset = datasets.read(loop.dataset)
+    recorded = datasets.write(dataset, dataset.texts, tmp_path / "dataset", {"project": "shop", "simulated": False})
+    train.train(recorded, "stated", tmp_path / "run", base_model=str(tiny_base), cache=loop.cache)
+    for run, simulated in ((loop.stated, True), (tmp_path / "run", False)):
+        assert run_folder.manifest(run)["simulated"] is simulated
+        assert json.loads((run / "config.json").read_text())["simulated"] is simulated
+    assert run_folder.manifest(tmp_path / "run")["model_hash"] == run_folder.manifest(loop.stated)["model_hash"]
+
+
 def test_the_checkpoint_says_it_has_one_label_and_keeps_its_weights_in_safetensors(loop):
     config = json.loads((loop.stated / "config.json").read_text())
     assert config["architectures"] == ["BertForSequenceClassification"]

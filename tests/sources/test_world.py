@@ -143,6 +143,14 @@ def told(folder, toml, sealed=True):
     return source.world(folder).about
 
 
+def test_the_file_of_a_simulated_world_is_simulated_without_a_mark_too(folder):
+    assert not source.world(folder / "events.jsonl.gz").simulated
+    (folder / "truth").mkdir()
+    assert source.world(folder / "events.jsonl.gz").simulated
+    (folder / "world.toml").write_text("simulated = false")
+    assert not source.world(folder / "events.jsonl.gz").simulated
+
+
 def test_people_of_whom_the_truth_is_written_down_are_simulated(folder):
     assert not source.world(folder).simulated
     (folder / "truth").mkdir()

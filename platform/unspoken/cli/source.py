@@ -89,7 +89,9 @@ def world(path: Path) -> Source:
     about: dict[str, Any] = {"project": path.resolve().name, "simulated": False, "facts": [f"Events of {path.name}."]}
     # Nobody knows what a living person really wants: where that is written down, people were made up.
     ours = worlds.simulated(path)
-    if told.get("simulated", ours or (path / "truth").is_dir()):
+    # A world's file is asked for without its folder, too.
+    folder = path.parent if path.name == worlds.FILE else path
+    if worlds.about(folder).get("simulated", ours or (folder / "truth").is_dir()):
         about |= _simulated(told, ours)
     # An export says what its project was told of its events.
     about |= {name: told[name] for name in ("facts", "assumptions") if _sentences(told.get(name))}

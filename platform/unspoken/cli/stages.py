@@ -137,6 +137,8 @@ def train(
             cache=cache or settings().home / "cache",
             progress=show,
         )
+    if manifest["simulated"]:
+        typer.echo("SIMULATED: it learned from people who do not exist.")
     typer.echo(f"{out}: model {manifest['model_hash'][:12]}. Next: unspoken score {out} {dataset} --out scores.parquet")
 
 

@@ -30,6 +30,21 @@ LIMITS = """\
 """
 
 
+UNTESTED = (
+    "No planted anchor: nothing tested these labels. To have them tested, show a few answers that were spoiled on "
+    "purpose and name how in `arm.anchor` (docs/labels.md)."
+)
+# What a margin leaves of length, in units of all other weights together (benchmarks/results/labels.json).
+LENGTH = {"length_by_margin": 0.040, "length_artefact": -0.006, "length_without_margin": 0.589}
+MARGINS = (
+    "Margins take an answer's place out of the choice. A trainer that takes them as they are still learns a little of "
+    "place: in simulated worlds where every further answer was longer than the one before, a liking for length of "
+    f"{LENGTH['length_by_margin']:.3f} that nobody had, in units of all other weights together. `unspoken train` fits "
+    f"how much of the margins holds, and learns {LENGTH['length_artefact']:.3f}; without margins it is "
+    f"{LENGTH['length_without_margin']:.2f}. Look at what your model makes of length."
+)
+
+
 def card(dataset: "DatasetFolder", form: "Format", manifest: Mapping[str, Any]) -> str:
     """README.md of an export whose manifest is as unspoken.pairs.formats.export writes it."""
     about, files = dataset.about, manifest["files"]
@@ -66,6 +81,7 @@ def card(dataset: "DatasetFolder", form: "Format", manifest: Mapping[str, Any]) 
         _list(_cannot(form, manifest)),
         "## Lengths and people",
         _lengths(manifest["records"]),
+        *([MARGINS] if form.holds_margin and (dataset.pairs["margin"] != 0).any() else []),
         "Trainers drop or cut what is over their limit of tokens (TRL's RewardTrainer drops the pair). Loss that goes "
         f"by length changes what is learned; tokens here are characters / {CHARS_PER_TOKEN}, so measure with yours.",
         "## Limits",
@@ -125,9 +141,9 @@ def _label_model(model: Mapping[str, Any]) -> list[str]:
         return []
     alike = {refit["without"]: f"{refit['correlation']:.2f}" for refit in model["refits"]}
     slopes = [
-        (each["signal"], f"{each['value']:+.2f}", f"{each['se']:.2f}", alike.get(each["signal"], "–"))
+        (_act(each), f"{each['value']:+.2f}", f"{each['se']:.2f}", alike.get(each["signal"], "–"))
         for each in model["loadings"]
-        if each["of"] == "slope" and each["topic"] is None
+        if each["of"] == "slope"
     ]
     banded = [each for each in model["residuals"] if each["band"] is not None]
     beyond = [each for each in banded if abs(each["correlation"]) > max(each["band"], 0.05)]  # less is negligible
@@ -136,12 +152,19 @@ def _label_model(model: Mapping[str, Any]) -> list[str]:
         f"Answers spoiled on purpose ({_line(axis['axis'])}): worth {axis['shift']:+.2f} ± {axis['se']:.2f} sd: "
         f"{axis['verdict']}."
         for axis in model["anchors"]["axes"]
-    ]
+    ] or [UNTESTED]
     return [
         f"Revealed labels are P(worth more than the user's par), by one factor, `{model['rule']}`, over these acts:",
         _table(("act", "slope on the worth, per sd", "standard error", "labels without it correlate by"), slopes),
         _list(told),
     ]
+
+
+def _act(slope: Mapping[str, Any]) -> str:
+    """What was done, and in which topic where it means another thing in each."""
+    if slope["topic"] is None:
+        return str(slope["signal"])
+    return f"{slope['signal']}, where the topic is {slope['topic'] or 'not known'}"
 
 
 def _cannot(form: "Format", manifest: Mapping[str, Any]) -> list[str]:

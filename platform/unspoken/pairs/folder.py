@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from unspoken import folders
+from unspoken import __version__, folders
 from unspoken.errors import MissingRun
 from unspoken.frames import EPISODES, LABELS, PAIRS, REPLIES, TEXTS, UNPAIRED, check
 from unspoken.pairs.built import Built
@@ -50,6 +50,7 @@ def write(built: Built, texts: pl.DataFrame, folder: Path, about: dict[str, Any]
             frame.write_parquet(beside / f"{name}.parquet")
         manifest = {
             "kind": KIND,
+            "version": __version__,
             "digest": built.digest,
             "recipe": built.recipe.as_dict(),
             "funnel": built.funnel,

@@ -49,12 +49,14 @@ def train(
     fitted = head.fit(data)
     say(0.95, "writing the checkpoint")
     with folders.replacing(out, run_folder.KIND) as folder:
-        _export(trunk, space.reduction, fitted, folder)
+        simulated = bool(dataset.about.get("simulated"))
+        _export(trunk, space.reduction, fitted, folder, simulated)
         manifest = run_folder.write_manifest(
             folder,
             {
                 "family": family,
                 "dataset": dataset.digest,
+                "simulated": simulated,
                 "base_model": base_model,
                 "trunk": trunk.digest,
                 "seed": seed,
@@ -105,7 +107,9 @@ class Space:
         return records(pairs, unpaired, self.row_of, self.x)
 
 
-def _export(trunk: trunks.Trunk, reduction: features.Reduction, fitted: head.Fit, folder: Path) -> None:
+def _export(
+    trunk: trunks.Trunk, reduction: features.Reduction, fitted: head.Fit, folder: Path, simulated: bool
+) -> None:
     """r = (f − mean) @ directions @ w as the classifier's weight and bias: plain transformers gives the same scores."""
     weight = reduction.directions @ fitted.w
     model = trunk.model
@@ -113,5 +117,6 @@ def _export(trunk: trunks.Trunk, reduction: features.Reduction, fitted: head.Fit
         model.classifier.weight.copy_(torch.from_numpy(weight[None]))
         model.classifier.bias.copy_(torch.tensor([-float(reduction.mean @ weight)], dtype=torch.float64))
     model.config.problem_type = "regression"
+    model.config.simulated = simulated  # a checkpoint travels without its manifest: config.json says it too
     model.save_pretrained(folder)
     trunk.tokenizer.save_pretrained(folder)

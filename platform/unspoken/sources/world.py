@@ -12,12 +12,13 @@ from unspoken.events import instant
 from unspoken.events.mark import marked
 from unspoken.sources.reading import LINE_BYTES, TOO_LONG, Reading, lines
 
+FILE = "events.jsonl.gz"
 _LOOKED_AT = 1_000  # events among which there is a message: of a world it is the first
 
 
 def events_file(source: Path) -> Path:
     """The file that holds the events of a world folder, or the file itself; BadInput says what was looked for."""
-    path = source / "events.jsonl.gz" if source.is_dir() else source
+    path = source / FILE if source.is_dir() else source
     if not path.is_file():
         raise BadInput(
             f"There are no events at {path}. A world folder holds events.jsonl.gz (make one: unspoken simulate --out "

@@ -23,7 +23,7 @@ def trained(engine, project):
                   manifest=manifest | more)
             for name, family, more in (
                 ("1", "stated", {}), ("2", "stated", {"held_out_accuracy": 0.6841}), ("3", "stated", {}),
-                ("4", "revealed", {}),
+                ("4", "revealed", {"simulated": True}),
             )
         ]  # fmt: skip
         rows[2].withdrawn_at = now()
@@ -43,6 +43,7 @@ def test_a_model_is_shown_with_where_it_comes_from_and_leads(browser, engine, tr
         "variance held 0.987", "0.684", "not measured", "differ by more than the margin", "withdrawn",
     ):  # fmt: skip
         assert words in said, words
+    assert said.count("people simulated") == 1
     assert text.index("stated") < text.index("revealed models")
     with reading(engine) as session:
         [dataset] = session.scalars(select(Dataset.id))

@@ -1,13 +1,21 @@
 """The data card says what is in an export, what was left out, and what the format and the labels cannot say."""
 
+import json
 import re
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from tests.pairs.formats.conftest import dataset, pair, single
 
+from unspoken.pairs.card import LENGTH
 from unspoken.pairs.formats import FORMATS, named
 from unspoken.pairs.formats.export import export
+from unspoken.signals.anchors import Anchors
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -100,7 +108,30 @@ def test_a_strangers_words_stay_words(carded, small, tmp_path):
 
 def test_the_label_model_and_the_rules_are_named(carded):
     _, text = carded("parquet")
-    assert "`factor/1`" in text and "| stop | -0.61 | 0.05 | 0.90 |" in text and "| close |" not in text
+    assert "`factor/1`" in text and "| stop | -0.61 | 0.05 | 0.90 |" in text
+    assert "| close, where the topic is t3 | +0.20 | 0.10 | – |" in text
     assert "1 of 1 pairs of signals are tied" in text and "(cut off): worth -0.80 ± 0.20 sd: right." in text
     assert "| revealed | pairs | siblings/1 | 6 | 5.5 | 1.00 |" in text
     assert "| stated | unpaired | vote/1 | 1 | 1.0 | 0.00 |" in text
+
+
+def test_labels_that_nothing_tested_are_said_to_be_untested(carded, small):
+    assert "nothing tested these labels" not in carded("parquet")[1]
+    model = small.accounts["label_model"]
+    untested = replace(small, accounts={**small.accounts, "label_model": {**model, "anchors": asdict(Anchors())}})
+    assert "No planted anchor: nothing tested these labels." in carded("trl-reward", untested)[1]
+
+
+def test_what_a_margin_leaves_of_length_is_said_where_there_are_margins(carded, small):
+    said = "a liking for length of 0.040"
+    assert said in carded("trl-reward")[1]
+    assert said not in carded("trl-dpo")[1]
+    flat = replace(small, pairs=small.pairs.with_columns(margin=pl.lit(0.0)))
+    assert said not in carded("openrlhf", flat)[1]
+
+
+def test_the_length_that_margins_leave_is_the_measured_one():
+    figures = json.loads((ROOT / "benchmarks" / "results" / "labels.json").read_text())["figures"]
+    for name, said in LENGTH.items():
+        low, high = figures[f"{name}_95"]
+        assert low <= said <= high, name

@@ -86,10 +86,15 @@ def _made(session: Session, project_id: str) -> list[Made]:
             session.get(Dataset, model.dataset_id) if model.dataset_id else None,
             led.get(model.dataset_id or "-", [])[:3],
             next((number for key in ACCURACY if (number := _share(model.manifest.get(key))) is not None), None),
-            {said: _short(model.manifest[key]) for key, said in ESSENTIALS.items() if key in model.manifest},
+            _facts(model.manifest),
         )
         for model in models.listed(session, project_id)
     ]
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    known = {said: _short(manifest[key]) for key, said in ESSENTIALS.items() if key in manifest}
+    return {"people": "simulated"} | known if manifest.get("simulated") is True else known
 
 
 def _share(value: Any) -> float | None:
