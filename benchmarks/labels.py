@@ -1,8 +1,9 @@
-"""How good are the revealed labels, in every world of the simulator? Against the Bayes posterior of the same acts.
+"""How good are the labels, in every world of the simulator? Against the Bayes posterior of the same acts or words.
 
-Each world is drawn, read through the platform's own functions (events → episodes → label model) and scored with the
-truth that only the simulator knows. Beside the factor, in the same run: the ceiling, two classes fitted by EM, raw and
-tempered on anchors, and hand-set weights. `--world WORLD` scores a folder that any program wrote.
+Each world is drawn, read through the platform's own functions (events → episodes → labels) and scored with the truth
+that only the simulator knows. Beside the factor, in the same run: the ceiling, two classes fitted by EM, raw and
+tempered on anchors, and hand-set weights; then what votes and replies say. `--world WORLD` scores a folder that any
+program wrote.
 Run: make bench NAME=labels
 """
 
@@ -20,14 +21,27 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NOTE = (
-    "Labelled: the share of answers with a label; all arms are scored on the same answers. KL is KL(p_bayes ‖ p) in "
-    "nats. A loss of AUC is the factor's in the default world less its own in this one, by seed; an excess, what is "
-    "lost beyond the ceiling's loss. length_artefact: weight of sentences that nobody minds in the sibling model, in "
-    "units of all other weights together; the truth is 0 (by_margin: in a model that takes the margins of the pairs as "
-    "they are, without_margin: in one that is not told of position). Each is the mean of four worlds per seed, five "
-    "times as large. votes_read: whether turning every vote round changed any revealed label by a bit. "
-    "stated_cosine_brigade is of the whole preset, 55,000 answers, whatever the size of the others; its ceiling, of "
-    "the honest votes in it alone. docs/simulator.md says what each world is.\n"
+    "First the revealed family. Labelled: the share of answers with a label; all arms are scored on the same answers. "
+    "KL is KL(p_bayes ‖ p) in nats. A loss of AUC is the factor's in the default world less its own in this one, by "
+    "seed; an excess, what is lost beyond the ceiling's loss. length_artefact: weight of sentences that nobody minds "
+    "in the sibling model, in units of all other weights together; the truth is 0 (by_margin: in a model that takes "
+    "the margins of the pairs as they are, without_margin: in one that is not told of position). Each is the mean of "
+    "four worlds per seed, five times as large. votes_read: whether turning every vote round changed any revealed "
+    "label by a bit (tests/pairs/test_firewall.py holds it too; that models of shuffled votes agree with nothing, "
+    "tests/report/test_halves.py). stated_cosine_brigade is of the whole preset, 55,000 answers, whatever the size of "
+    "the others; its ceiling, of the honest votes in it alone. docs/simulator.md says what each world is.\n"
+)
+OF_FAMILIES = (
+    "Then the stated family, votes against u_stated > 0, and the expressed one, replies (found by rules alone) against"
+    " what replies follow in that world: half of both utilities, in mixed four fifths the stated one. Labelled: the "
+    "share of all answers that have such a label; the others are in no score. weighted: each answer counts as its vote"
+    " weighs in a dataset, so the scores speak of all completed answers. bayes: the posterior of that one vote (and "
+    "the voter's leniency), or of that one reply's class, by the true rates and slopes. – where none is known: in "
+    "null_selected, selected and attribute_votes the text decides who votes. Left out of bayes and KL elsewhere: votes"
+    " of a brigade or of poisoners and what the gullible say, which follow no worth; replies where the answer has "
+    "siblings, because which of them was kept is a choice. A vote is yes or no, so its KL has no bound: p is taken "
+    ".000001 from 0 and 1, as of every arm. No EM and no other weighing stand beside them: two classes cannot be told "
+    "from one vote, and the weights of replies are hand-set already (docs/replies.md).\n"
 )
 
 
@@ -56,7 +70,7 @@ def foreign(folders: list[Path]) -> None:
     from benchmarks.labels_parts import directions
     from benchmarks.labels_parts.cases import of_folder
     from benchmarks.labels_parts.measuring import measure
-    from benchmarks.labels_parts.telling import finite, table
+    from benchmarks.labels_parts.telling import families_table, finite, table
 
     from unspoken.errors import UnspokenError
 
@@ -70,13 +84,13 @@ def foreign(folders: list[Path]) -> None:
         row = finite(measure(case, 0) | directions.stated(case) | {"notes": case.notes})
         print(json.dumps({"world": case.name, **row}, indent=1, ensure_ascii=False))
         found.setdefault(case.name, []).append(row)
-    print(table(found))
+    print(f"{table(found)}\n\n{families_table(found)}")
 
 
 def simulated(names: list[str], seeds: int, answers: int | None) -> None:
     """Draw and score each preset `seeds` times."""
     from benchmarks.labels_parts.measuring import FIRST_SEED, MORE_WORLDS, of_chains, of_world
-    from benchmarks.labels_parts.telling import figures, headlines, table
+    from benchmarks.labels_parts.telling import families_table, figures, headlines, table
     from rich.console import Console
     from rich.progress import track
 
@@ -102,7 +116,7 @@ def simulated(names: list[str], seeds: int, answers: int | None) -> None:
     }
     words = (
         f"# labels\n\nSIMULATED worlds: no person in them exists. {seeds} seeds each; means, and 95 % intervals over "
-        f"seeds.\n\n{headlines(told)}\n\n{table(found)}\n\n{NOTE}"
+        f"seeds.\n\n{headlines(told)}\n\n{table(found)}\n\n{NOTE}\n{families_table(found)}\n\n{OF_FAMILIES}"
     )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "labels.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -122,6 +122,33 @@ def test_a_world_of_another_program_gets_its_figures(score):
     assert row["rule"] == "acts/1"  # too few answers to fit: said, because the arm is called factor
 
 
+def test_votes_are_scored_by_what_people_would_say_and_replies_by_what_they_follow(world, score):
+    for row in world.answers:
+        row["u_stated"] = row["wit"] - 0.5  # which is what every second answer is voted by
+    for user, wrote in enumerate(("Thank you!", "That is wrong.") * 15):
+        answer = world.answers[4 * user]
+        answer["u_revealed"] = 1.0 if wrote == "Thank you!" else -1.0
+        world._add(random.Random(user), "message", 1_790_000_007_000, f"{user}", message=f"r {user}", role="user",
+                   text=wrote, parent=answer["message"])  # fmt: skip
+        world.events[-1]["conversation"] = answer["message"][1:]
+    families = score()["families"]
+    assert (families["stated"]["labels"], families["stated"]["coverage"]) == (60, 0.5)
+    exact = {"auc": 1, "brier": 0}
+    assert families["stated"]["arms"] == {"votes, weighted": exact, "votes": exact}
+    assert families["expressed"]["labels"] == 30
+    assert families["expressed"]["arms"]["replies"]["auc"] > 0.95  # of both utilities: one in 30 may say otherwise
+
+
+def test_without_votes_there_is_nothing_stated_to_score(world, score):
+    world.events = [event for event in world.events if event["kind"] != "vote"]
+    assert score()["families"]["stated"] == {"labels": 0, "coverage": 0, "bayes_known": 0, "arms": {}}
+
+
+def test_what_nobody_would_say_is_no_family(frames, score):
+    frames.answers = frames.answers.drop("u_stated")
+    assert score()["families"] == {}
+
+
 def test_what_nobody_knows_may_be_missing(world, score):
     world.labels = world.users = None
     row = score()

@@ -21,7 +21,7 @@ from unspoken.pairs.prompts import openings, with_topics
 from unspoken.signals import replies
 from unspoken.signals.episodes import episodes
 from unspoken.simulate.config import World
-from unspoken.simulate.draws import draw
+from unspoken.simulate.draws import Draws, draw
 from unspoken.simulate.log import log
 from unspoken.simulate.presets import preset
 from unspoken.simulate.texts import ATTRIBUTES
@@ -30,9 +30,10 @@ from unspoken.simulate.world import truth
 
 @dataclass(frozen=True)
 class Case:
-    """messages, events, episodes, replies as the platform makes them. answers: message, better (u_revealed > the
-    user's par), p_bayes (each null where not known), attributes. users: user (hashed), bot, w_stated, w_revealed where
-    known. notes: what of a folder could not be used, and why.
+    """messages, events, episodes, replies as the platform makes them, and expressed, the labels of those replies.
+    answers: message, better (u_revealed > the user's par), p_bayes, u_stated, u_revealed (each null where not known),
+    attributes. users: user (hashed), bot, w_stated, w_revealed where known. draws: of a preset, in answers' order.
+    notes: what of a folder could not be used, and why.
     """
 
     name: str
@@ -40,10 +41,12 @@ class Case:
     events: pl.DataFrame
     episodes: pl.DataFrame
     replies: pl.DataFrame
+    expressed: pl.DataFrame
     answers: pl.DataFrame
     users: pl.DataFrame
     attributes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    draws: Draws | None = None
 
 
 def sized(world: World, answers: int | None) -> World:
@@ -59,7 +62,8 @@ def of_preset(name: str, seed: int, answers: int | None, **changes: Any) -> Case
     made = log(draw(replace(sized(preset(name), answers), **changes), seed))
     messages, events, texts = made.frames(FILE_SECRET)
     told = truth(made)
-    return _case(name, messages, events, texts, told["answers"], told["labels"], told["users"], ATTRIBUTES)
+    case = _case(name, messages, events, texts, told["answers"], told["labels"], told["users"], ATTRIBUTES)
+    return replace(case, draws=made.draws)
 
 
 def of_folder(folder: Path) -> Case:
@@ -123,10 +127,17 @@ def _case(
     opening = openings(found, lambda ids: {message: texts[message] for message in ids if message in texts})
     found = with_topics(found, opening)  # as a build does where the chatbot names none
     own = pl.concat([found["prompt"], found["reply"]]).drop_nulls().unique().to_list()  # of answers no text is read
-    said = replies.replies(
-        replies.turns(found, events, {message: texts[message] for message in own if message in texts})
-    )
-    return Case(name, messages, events, found, said, answers, hashed, attributes)
+    turns = replies.turns(found, events, {message: texts[message] for message in own if message in texts})
+    said = replies.replies(turns)
+    return Case(name, messages, events, found, said, replies.labels(said, turns), answers, hashed, attributes)
+
+
+def ordinary(case: Case, judged: pl.DataFrame) -> pl.DataFrame:
+    """Those of the episodes that are scored: answers to people, not spoiled on purpose."""
+    kept = judged.filter(pl.col("anchor").is_null())
+    if "bot" not in case.users.columns:
+        return kept
+    return kept.join(case.users.filter(pl.col("bot")), on="user", how="anti", maintain_order="left")
 
 
 def direction(case: Case, column: str) -> np.ndarray | None:

@@ -18,7 +18,6 @@ from unspoken.rewards.records import Records, records
 from unspoken.signals.factor.model import Factor
 from unspoken.signals.siblings import sibling_pairs, unchosen
 
-_SHUFFLES = 20
 _RIDGE = 1e-4  # next to none: there are thousands of pairs to seven weights
 
 
@@ -109,20 +108,6 @@ def _as_it_is(x: np.ndarray, margin: np.ndarray, weight: np.ndarray) -> np.ndarr
 def _of_filler(w: np.ndarray) -> float:
     """The last weight in units of all others together."""
     return float(w[-1] / np.linalg.norm(w[:-1]))
-
-
-def placebo(case: Case, found: pl.DataFrame, seed: int) -> dict[str, float]:
-    """The stated model of shuffled votes against the revealed labels: mean cosine, in standard errors of that mean."""
-    votes = case.episodes.filter(pl.col("vote").is_not_null())
-    x = features(case, votes["message"])
-    up = (votes["vote"] > 0).to_numpy().astype(float)
-    weights = regressed(case, found)
-    random = np.random.default_rng(seed)
-    cosines = []
-    for _ in range(_SHUFFLES):
-        shuffled = random.permutation(up)
-        cosines.append(cosine((x - x.mean(0)).T @ (shuffled - shuffled.mean()), weights))
-    return {"placebo_z": float(np.mean(cosines) / (np.std(cosines) / np.sqrt(_SHUFFLES)))}
 
 
 def _records(case: Case, pairs: pl.DataFrame, unpaired: pl.DataFrame, family: str) -> Records:

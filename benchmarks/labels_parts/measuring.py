@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from benchmarks.labels_parts import directions, peers
-from benchmarks.labels_parts.cases import Case, of_preset
+from benchmarks.labels_parts import directions, families, peers
+from benchmarks.labels_parts.cases import Case, of_preset, ordinary
 from benchmarks.labels_parts.scores import scores
 
 from unspoken.signals.anchors import Anchors
@@ -68,21 +68,17 @@ def measure(case: Case, seed: int) -> Row:
         "seed": seed,
         "rule": fitted.rule,
         **_scored(case, judged, found),
+        "families": families.scored(case, judged),
         **_bots(case, flagged["user"].to_list()),
     }
     row |= directions.revealed(case, plain) if fitted.design else {}
-    if case.name == "default" and fitted.design:
-        row |= directions.placebo(case, plain, seed)
     return row | {"seconds": perf_counter() - started}
 
 
 def _scored(case: Case, judged: pl.DataFrame, found: dict[str, pl.DataFrame]) -> Row:
     """All arms on the same answers: those that the factor labels, of people, not spoiled on purpose."""
-    table = judged.filter(pl.col("anchor").is_null()).select("message", "user")
-    if "bot" in case.users.columns:
-        table = table.join(case.users.filter(pl.col("bot")), on="user", how="anti", maintain_order="left")
     truth = case.answers.filter(pl.col("better").is_not_null()).select("message", "better", "p_bayes")
-    table = table.select("message").join(truth, on="message", maintain_order="left")
+    table = ordinary(case, judged).select("message").join(truth, on="message", maintain_order="left")
     asked = len(table)
     for name, frame in found.items():
         table = table.join(frame.select("message", pl.col("p").alias(name)), on="message", how="left")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from benchmarks.labels_parts import families
 from benchmarks.labels_parts.measuring import ARMS, Row
 from scipy.stats import t
 
@@ -69,7 +70,6 @@ def figures(found: dict[str, list[Row]], chains: Sequence[Row]) -> dict[str, Any
         ("mixed_world_cosine_error", "mixed", "cosine_error"),
         ("bots_tpr", "bots", "bots_tpr"),
         ("bots_fpr", "bots", "bots_fpr"),
-        ("placebo_z", "default", "placebo_z"),
         ("votes_read", "default", "votes_read"),
     ):
         lists[name] = [float(row[key]) for row in found.get(world, ()) if key in row]
@@ -98,13 +98,29 @@ def table(found: dict[str, list[Row]]) -> str:
         "|---|---|---|" + "---|" * len(ARMS),
     ]
     for name, rows in found.items():
-        cells = []
-        for arm in ARMS:
-            marks = [_cell(mean(rows, "arms", arm, score)) for score in ("auc", "brier", "kl")]
-            cells.append(" · ".join(marks))
+        cells = [_marks(rows, "arms", arm) for arm in ARMS]
         answers, covered = mean(rows, "answers"), mean(rows, "coverage")
         lines.append(f"| {name} | {answers['mean']:,.0f} | {covered['mean']:.1%} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def families_table(found: dict[str, list[Row]]) -> str:
+    """The stated and the expressed family: one row per world, of the answers that have a label of it."""
+    lines = []
+    for family, arms in families.ARMS.items():
+        head = " | ".join(f"{arm}: AUC · Brier · KL" for arm in arms)
+        lines += [f"| world | {family}: labels | labelled | {head} |", "|---|---|---|" + "---|" * len(arms)]
+        for name, rows in found.items():
+            if labels := mean(rows, "families", family, "labels"):
+                covered = mean(rows, "families", family, "coverage")
+                cells = [_marks(rows, "families", family, "arms", arm) for arm in arms]
+                lines.append(f"| {name} | {labels['mean']:,.0f} | {covered['mean']:.1%} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def _marks(rows: Sequence[Row], *path: str) -> str:
+    return " · ".join(_cell(mean(rows, *path, score)) for score in ("auc", "brier", "kl"))
 
 
 def _cell(of: dict[str, float]) -> str:

@@ -20,8 +20,9 @@ _NOT_ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class Truth:
-    """answers: message, user, u_revealed, attributes as floats. labels: message, p_bayes, or None where nobody knows
-    it. users: user, and of par, bot, brigade, w_stated, w_revealed what is there; `notes` say what is not used and why.
+    """answers: message, user, u_revealed, u_stated where it is there, attributes as floats. labels: message, p_bayes,
+    or None where nobody knows it. users: user, and of par, bot, brigade, w_stated, w_revealed what is there; `notes`
+    say what is not used and why.
     """
 
     answers: pl.DataFrame
@@ -38,7 +39,9 @@ def read(folder: Path) -> Truth:
         raise BadInput(f"{folder} has no truth/answers.parquet (message, user, u_revealed); docs/events.md says more.")
     notes: list[str] = []
     answers = _once(_read(path, ("message", "user", "u_revealed")), "message", path)
-    answers = _number(answers, "u_revealed", path)
+    for worth in ("u_revealed", "u_stated"):
+        if worth in answers.columns:
+            answers = _number(answers, worth, path)
     if len(answers) and answers["u_revealed"].null_count() == len(answers):
         raise BadInput(f"{path}: u_revealed is known of no answer; a number for each, or for some, was needed.")
     users = _users(folder / "truth" / "users.parquet", answers, notes)

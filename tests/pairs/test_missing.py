@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspoken.pairs.missing import gamma_hat, tilt
+from unspoken.pairs.missing import GAMMAS, assumed, gamma_hat, tilt
 from unspoken.pairs.propensity import ridge_logistic
 
 
@@ -26,6 +26,38 @@ def _slope(z, vote, weight):
     rows = random.choice(len(z), size=60_000, p=weight / weight.sum())
     x = np.column_stack([np.ones(len(rows)), z[rows]])
     return ridge_logistic(x, (vote[rows] > 0).astype(float))[1]
+
+
+def test_the_gamma_by_which_votes_were_lost_gives_back_what_all_would_have_said():
+    random = np.random.default_rng(3)
+    z = random.normal(size=60_000)
+    liked = random.random(60_000) < 1 / (1 + np.exp(-0.3 * z))
+    voted = random.random(60_000) < 0.1 * np.where(liked, 1, np.exp(0.7 * z)).clip(0, 10)
+    vote = np.where(liked[voted], 1, -1)
+    found = assumed(vote, z[voted], np.ones(len(vote)))
+    truth = z[liked].mean() - z[~liked].mean()
+    at = {row["gamma"]: row["difference"] for row in found["by_gamma"]}
+    assert truth > 0.25
+    assert found["difference"] == at[0.0] < -0.3
+    assert at[0.7] == pytest.approx(truth, abs=4 * found["se"])
+    assert found["turns_at"] == pytest.approx(0.7 - 0.3, abs=0.1)
+    assert list(at) == sorted((*GAMMAS, 0.0))
+    assert list(at.values()) == sorted(at.values())
+
+
+def test_the_error_of_a_difference_is_that_of_many_drawings():
+    random = np.random.default_rng(4)
+    found = []
+    for _ in range(300):
+        z, weight = random.normal(size=200), random.exponential(size=200)
+        found.append(assumed(np.where(np.arange(200) < 60, 1, -1), z, weight))
+    assert np.mean([each["se"] for each in found]) == pytest.approx(
+        np.std([each["difference"] for each in found]), rel=0.15
+    )
+
+
+def test_votes_all_one_way_differ_from_none():
+    assert assumed(np.array([1, 1]), np.array([0.0, 1.0]), np.ones(2)) == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, -1]), st.floats(-3, 3)), max_size=30), st.sampled_from([-0.7, 0.35]))

@@ -105,6 +105,26 @@ def test_the_account_says_what_was_counted():
     assert found["leniency"]["users_with_two_votes"] == 31
 
 
+def test_the_account_says_which_silence_would_turn_the_liking_of_long_answers_and_of_topics():
+    random = np.random.default_rng(5)
+    z, code = random.normal(size=4000), random.random(4000) < 0.3
+    up = random.random(4000) < 1 / (1 + np.exp(-0.3 * z - 2 * code))
+    episodes = voted((f"u{n}", 1 if up[n] else -1) for n in range(4000)).with_columns(
+        pl.Series("chars", np.exp(6 + 0.5 * z).astype(int)),
+        pl.Series("topic", np.where(code, "code", "cakes")),
+    )
+    found = {row["attribute"]: row for row in account(episodes)["assumed"]}
+    assert list(found) == ["length", "topic: cakes", "topic: code"]
+    assert found["length"]["difference"] == pytest.approx(0.3, abs=4 * found["length"]["se"])
+    assert found["length"]["turns_at"] == pytest.approx(-0.3, abs=0.1)
+    assert found["topic: code"]["difference"] == pytest.approx(-found["topic: cakes"]["difference"])
+    assert found["topic: code"]["turns_at"] is None  # no such silence turns it
+
+
+def test_where_all_answers_are_alike_nothing_can_go_with_votes():
+    assert account(voted([("ann", 1), ("bob", -1)]).with_columns(chars=9, topic=pl.lit("a")))["assumed"] == []
+
+
 @pytest.mark.parametrize(
     "rows", [[], [("ann", None)] * 5, [("ann", 1)] * 50, [(f"u{n}", 1) for n in range(50)], [(None, -1)] * 9]
 )

@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 
 from unspoken.pairs.leniency import Leniency, leniency
-from unspoken.pairs.propensity import Propensity, effective, inverse, propensity, sweep
+from unspoken.pairs.missing import assumed
+from unspoken.pairs.propensity import COMPLETED, LEVELS, Propensity, effective, inverse, propensity, sweep
 from unspoken.pairs.solicited import solicited
 
 CLIP = 10.0  # a rarely voting kind of user or prompt stands for at most this many times the mean
@@ -13,6 +14,7 @@ CLIP = 10.0  # a rarely voting kind of user or prompt stands for at most this ma
 # zealous counts as five who voted once, and costs little: five votes of one person are far from five opinions.
 CAP = 5.0
 SHOWN = 40  # coefficients
+LEAST_SD = 1e-9  # of what goes with votes: of answers that are all alike, what rounding leaves
 
 
 def weights(episodes: pl.DataFrame) -> pl.DataFrame:
@@ -53,7 +55,31 @@ def account(episodes: pl.DataFrame) -> dict[str, Any]:
         },
         "leniency": _leniency(leniency(found.votes)),
         "solicited": solicited(episodes),
+        "assumed": _assumed(episodes, weighted),
     }
+
+
+def _assumed(episodes: pl.DataFrame, weighted: pl.DataFrame) -> list[dict[str, Any]]:
+    """What goes with votes up, if the displeased had voted more often the longer the answer, or in one topic."""
+    columns = ("vote", "message", "topic")
+    whole = episodes.lazy().filter(COMPLETED).select(*columns, length=pl.col("chars").clip(1).log()).collect()
+    voted = whole.filter(pl.col("vote").is_not_null()).drop("vote")
+    votes = weighted.join(voted, on="message", maintain_order="left")
+    mean, spread = whole.select(pl.col("length").mean(), spread=pl.col("length").std()).row(0)
+    attributes = {"length": (pl.col("length") - mean, spread)}
+    counts = whole["topic"].drop_nulls().value_counts().sort(["count", "topic"], descending=[True, False])
+    for topic, count in counts.head(LEVELS).iter_rows():
+        share = count / len(whole)
+        about = (pl.col("topic") == topic).fill_null(False).cast(pl.Float64) - share
+        attributes[f"topic: {topic}"] = (about, (share * (1 - share)) ** 0.5)
+    rows = []
+    for name, (value, sd) in attributes.items():
+        if not sd or sd < LEAST_SD:
+            continue
+        of = votes.select("vote", "weight", z=value / sd).drop_nulls()
+        if row := assumed(of["vote"].to_numpy(), of["z"].to_numpy(), of["weight"].to_numpy()):
+            rows.append({"attribute": name, **row})
+    return rows
 
 
 def _leniency(found: Leniency) -> dict[str, Any]:
