@@ -81,6 +81,8 @@ def tables(
 def seen(found: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> Seen:
     """From TABLES of all conversations, by conversation."""
     answers = found["answers"].lazy().collect()
+    # Of one piece, column by column: where columns are in different pieces, each step would copy all of them to align.
+    answers = pl.DataFrame([answers.drop_in_place(name).rechunk() for name in answers.columns])
     talks = (
         found["talks"].lazy().select((pl.col("messages") > 0).sum().alias("talks"), pl.exclude("conversation").sum())
     )
