@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from unspoken.frames import EPISODES
 from unspoken.pairs.propensity import effective, history, inverse, propensity, ridge_logistic, sweep
@@ -138,6 +140,22 @@ def test_planted_coefficients_are_found():
     planted = np.array([-2.0, 0.8, -0.4])
     y = (random.random(30_000) < 1 / (1 + np.exp(-x @ planted))).astype(float)
     assert ridge_logistic(x, y) == pytest.approx(planted, abs=0.06)
+
+
+def test_the_coefficients_are_those_that_scipy_finds_on_the_same_likelihood():
+    random = np.random.default_rng(8)
+    x = np.column_stack([np.ones(4000), random.normal(size=(4000, 6))])
+    x[:, 2] += 3 * x[:, 1]  # turns and histories go together
+    y = (random.random(4000) < expit(-2 + x[:, 1:4] @ [0.8, -0.4, 0.2])).astype(float)
+    penalty = np.array([0.01, *np.ones(6)])
+
+    def loss(beta):
+        logits = x @ beta
+        slope = x.T @ (expit(logits) - y) + penalty * beta
+        return np.logaddexp(0, logits).sum() - y @ logits + penalty @ beta**2 / 2, slope
+
+    found = minimize(loss, np.zeros(7), jac=True, method="BFGS", options={"gtol": 1e-8})
+    assert ridge_logistic(x, y) == pytest.approx(found.x, abs=1e-6)
 
 
 @given(st.lists(st.floats(1e-4, 1), min_size=1, max_size=60).map(np.array), st.one_of(st.none(), st.floats(1.5, 50)))
