@@ -34,12 +34,15 @@ def draw(
     cut: bool = False,
     reads_less: float = 0.3,
     unread: float = 0.6,
+    bend: float = 0.0,
+    skewed: bool = False,
     **constant: Any,
 ) -> Drawn:
     """`lost`: the share of view, stop, close, regenerate, copy events that never came; pages count their events.
 
     shift: of every worth. taste: the correlation of worth and length. cut: what was stopped or left is as long as what
     had come by then. Who wants another answer reads `reads_less` sd less, and a share `unread` of them not at all.
+    bend: of the dwell, times u² − 1. skewed: what else lengthens it is exponential, not normal.
     constant: columns of all rows, e.g. anchor.
     """
     b = SLOPES | (slopes or {})
@@ -66,7 +69,8 @@ def draw(
     not_read = whole & hasty
     copied = whole & ~not_read & (random.random(n) < expit(-2.2 + b["copy"] * u))
     writes = whole & ~regenerated & (random.random(n) < expit(0.3 + b["writes"] * u))
-    z = b["dwell"] * u - reads_less * wants_other + random.normal(size=n)
+    noise = random.exponential(size=n) - 1 if skewed else random.normal(size=n)
+    z = b["dwell"] * u + bend * (u**2 - 1) - reads_less * wants_other + noise
     read_s = chars / READING * 2 * np.exp(0.3 * random.normal(size=users or n // 15 + 1)[user] + 0.4 * z)
     visible_s = np.where(stopped, stop_s, np.where(closed, close_s, np.where(not_read, 1.0, read_s)))
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from tests.signals.factor_world import draw
 
+from unspoken.signals.factor.bends import freed
 from unspoken.signals.factor.design import design
 from unspoken.signals.factor.likelihood import Likelihood, maximise
 from unspoken.signals.factor.log import log_of
@@ -35,7 +36,7 @@ def density(likelihood: Likelihood, thetas: Sequence[Floats]) -> float:
 
 @pytest.mark.parametrize("loss", [0.0, 0.4])
 def test_the_gradient_is_that_of_the_likelihood(loss):
-    likelihood = likelihood_of(250, loss)
+    likelihood = freed(likelihood_of(250, loss))  # with a bend of every time
     random = np.random.default_rng(1)
     starts = [term.prior().start for term in likelihood.terms]
     thetas = [start + 0.2 * random.normal(size=len(start)) for start in starts]

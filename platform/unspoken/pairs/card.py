@@ -149,6 +149,11 @@ def _label_model(model: Mapping[str, Any]) -> list[str]:
     beyond = [each for each in banded if abs(each["correlation"]) > max(each["band"], 0.05)]  # less is negligible
     told = [f"{len(beyond)} of {len(banded)} pairs of signals are tied beyond what one worth explains."]
     told += [
+        f"{each['signal']} bends: {each['value']:+.2f} ± {each['se']:.2f} times u² − 1, u being the worth in sd."
+        for each in model["loadings"]
+        if each["of"] == "bend"
+    ]
+    told += [
         f"Answers spoiled on purpose ({_line(axis['axis'])}): worth {axis['shift']:+.2f} ± {axis['se']:.2f} sd: "
         f"{axis['verdict']}."
         for axis in model["anchors"]["axes"]

@@ -18,7 +18,11 @@ LABEL_MODEL = Factor(
     design=None,
     thetas=[],
     anchors=Anchors([Axis("cut off", 50, -0.8, 0.2, "right")]),
-    loadings=[Loading("stop", "slope", None, -0.61, 0.05), Loading("close", "slope", "t3", 0.2, 0.1)],
+    loadings=[
+        Loading("stop", "slope", None, -0.61, 0.05),
+        Loading("close", "slope", "t3", 0.2, 0.1),
+        Loading("dwell", "bend", None, 0.21, 0.02),
+    ],
     residuals=[Residual("stop", "copy", -0.2, 0.1, 900)],
     refits=[Refit("stop", 0.9)],
     notes=[],

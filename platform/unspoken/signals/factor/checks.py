@@ -24,7 +24,7 @@ ENOUGH_TOGETHER = 20  # answers that do, and that do not, of those of which both
 
 @dataclass(frozen=True)
 class Loading:
-    """One slope of a signal. of: slope or variety (c); topic: the only one it holds in, "" for none."""
+    """One slope of a signal. of: slope, bend (q) or variety (c); topic: the only one it holds in, "" for none."""
 
     signal: str
     of: str

@@ -1,7 +1,7 @@
 """Which signals a model has, and what of it is settled before the fit: topics, lost events, habits and paces."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from unspoken.signals.factor.log import Log
 from unspoken.signals.factor.paces import LEAST_SD, Pace, fit_pace
 from unspoken.signals.factor.taste import lengths
 from unspoken.signals.factor.terms import Codes, Floats, Rows, Term
-from unspoken.signals.factor.times import Time
+from unspoken.signals.factor.times import STANDS_OUT, Time
 
 T = TypeVar("T")
 # Where the search for slopes starts; of the declared ones, what they are held to be where the data do not say.
@@ -27,6 +27,7 @@ ACTS = {
 }  # fmt: skip
 DECLARED = ("stop", "regenerate")  # negative by declaration: without either the factor has no sign
 TIMES = ("dwell", "pause", "latency")
+MAY_BEND = ("dwell", "pause")  # a latency is known only where it goes on beyond the reading: its shape is of that too
 WITH_HABIT = ("stop", "close", "copy", "share", "edit", "writes")
 UNITS = ("user", "opening", "conversation")  # whose times are alike
 NEXT_ACTS = ("", "message", "regenerate", "edit", "close", "copy", "select", "share")
@@ -51,11 +52,17 @@ class Design:
     paces: Mapping[str, Pace]
     left_out: Mapping[str, str]  # signals that are not in the model, and why
     length: Sequence[float]  # mean and sd of log(reading time by length)
+    bends: Mapping[str, float] = field(default_factory=dict)  # of each time, how sure a term in u² is, in errors
 
     @property
     def signals(self) -> list[str]:
         """In the order of the terms."""
         return [*self.rates, *self.paces]
+
+    @property
+    def bent(self) -> list[str]:
+        """Times with a term in u²."""
+        return [signal for signal, z in self.bends.items() if signal in MAY_BEND and abs(z) > STANDS_OUT]
 
     def terms(self) -> list[Term]:
         """The signals, then the variety class."""
@@ -74,7 +81,7 @@ class Design:
                 act = Act(signal, topics, rate, ACTS[signal], signal in DECLARED, self.loss, habitual)
                 terms.append(Regenerate(act) if signal == "regenerate" else act)
         varied = "regenerate" in self.rates
-        terms += [Time(signal, varied and signal == "dwell") for signal in self.paces]
+        terms += [Time(signal, varied and signal == "dwell", signal in self.bent) for signal in self.paces]
         return [*terms, Variety(topics)]
 
     def without(self, why: Mapping[str, str]) -> "Design":
@@ -84,6 +91,7 @@ class Design:
             rates=_less(self.rates, why),
             habits=_less(self.habits, why),
             paces=_less(self.paces, why),
+            bends=_less(self.bends, why),
             left_out={**self.left_out, **why},
         )
 

@@ -1,7 +1,7 @@
 """The label model of the revealed family: fitted once, then P(u > 0 | acts) of any answers (science: §4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unspoken.frames import LABELS, REPLIES, empty
 from unspoken.signals import evidence
 from unspoken.signals.anchors import Anchors, examine
+from unspoken.signals.factor.bends import bends, freed, held
 from unspoken.signals.factor.checks import (
     Loading,
     Refit,
@@ -186,7 +187,14 @@ def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFr
     likelihood = Likelihood.of(terms, fitted)
     few = Likelihood.of(terms, fitted.take(_sample(ordinary["message"].gather(chosen), None, CHECKED)))
     first = [term.prior().start for term in terms]
-    near = [*start, first[-1]] if start else maximise(few, first)[0]
+    if start:
+        near = [*start, first[-1]]
+    else:
+        near = maximise(freed(few), first)[0]
+        planned = replace(planned, bends=bends(freed(likelihood), near, fitted.topic, users))
+        terms = [*planned.terms(), Taste()]
+        near = [held(term, theta) for term, theta in zip(terms, near, strict=True)]
+        likelihood, few = Likelihood(terms, likelihood.features), Likelihood(terms, few.features)
     thetas, _ = maximise(likelihood, near)
     scores = scored(likelihood, thetas, fitted.topic, users)
     if not sign_is_known(likelihood, thetas, scores):
