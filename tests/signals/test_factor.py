@@ -8,14 +8,20 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from tests.signals.factor_world import draw
+from tests.signals.factor_world import SLOPES, draw
 
 from unspoken.frames import EPISODES
+from unspoken.signals.episodes import episodes as episodes_of
+from unspoken.signals.evidence import acts
 from unspoken.signals.factor.design import design
 from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.model import Factor, fit
 from unspoken.signals.factor.observed import REVEALED_COLUMNS, observed
 from unspoken.signals.factor.times import Time
+from unspoken.simulate.draws import draw as simulated
+from unspoken.simulate.log import log
+from unspoken.simulate.presets import preset
+from unspoken.simulate.world import truth
 
 WORLD = draw(6000, seed=3, close_by_topic=(-0.8, 0.6))
 DWELL = 0.4 / (1 + 0.4**2) ** 0.5  # of times in their own sd
@@ -28,7 +34,7 @@ def model() -> Factor:
 
 @pytest.fixture(scope="module")
 def small() -> Factor:
-    return fit(WORLD.episodes.head(1500))
+    return fit(WORLD.episodes.head(2500))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +118,7 @@ def test_a_signal_unknown_of_all_answers_leaves_the_labels_of_a_model_without_it
 
 
 def test_any_order_of_the_rows_gives_the_same_bits(small):
-    few = WORLD.episodes.head(1500)
+    few = WORLD.episodes.head(2500)
     shuffled = few.sample(fraction=1, shuffle=True, seed=1)
     again = fit(shuffled)
     assert json.dumps(again.as_dict()) == json.dumps(small.as_dict())
@@ -132,7 +138,7 @@ def test_votes_and_what_was_kept_or_said_change_no_bit(model, labels, small):
     changed = WORLD.episodes.with_columns(
         pl.lit(None).cast(EPISODES[name]).alias(name) if name == "at" else _other(name) for name in others
     )
-    assert json.dumps(fit(changed.head(1500)).as_dict()) == json.dumps(small.as_dict())
+    assert json.dumps(fit(changed.head(2500)).as_dict()) == json.dumps(small.as_dict())
     assert_frame_equal(model.posterior(changed), labels, check_exact=True)
 
 
@@ -318,6 +324,40 @@ def test_stops_and_regenerations_that_nothing_goes_with_fix_no_sign(seed):
     model = fit(alone.episodes)
     assert model.rule == "acts/1"
     assert "sign of the factor is not known" in model.notes[0]
+
+
+def of_preset(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Episodes of a world of 8,000 answers, and what is true of them."""
+    drawn = log(simulated(replace(preset(name), users=430), 2))
+    messages, events, _ = drawn.frames()
+    return episodes_of(messages, events), truth(drawn)["answers"]
+
+
+def test_a_factor_that_rests_on_a_time_and_a_regenerate_alone_is_not_taken():
+    """Where nothing follows a worth the fit still has a mode: one time, which no other act goes with."""
+    rows, answers = of_preset("silent")
+    model = fit(rows)
+    assert (model.rule, model.design) == ("acts/1 halved", None)
+    (note,) = model.notes
+    assert "cannot be told to say anything" in note
+    assert all(f"{signal} " in note for signal in ("copy", "edit", "writes", "dwell"))
+    found = model.posterior(rows).join(answers, on="message", how="left", maintain_order="left")
+    assert brier(found["p"], found["u_revealed"].to_numpy()) < 0.255
+
+
+def test_a_factor_with_which_several_acts_go_is_taken():
+    assert fit(of_preset("default")[0]).rule == "factor/1"
+
+
+def test_slopes_that_are_too_weak_to_be_told_give_labels_no_worse_than_a_half():
+    weak = draw(4000, seed=4, slopes={signal: b / 4 for signal, b in SLOPES.items()}, close_by_topic=(-0.1,))
+    model = fit(weak.episodes)
+    assert model.rule == "acts/1 halved"
+    found = model.posterior(weak.episodes)
+    assert brier(found["p"], weak.worth) < 0.25
+    assert Factor.from_dict(json.loads(json.dumps(model.as_dict()))).posterior(weak.episodes).equals(found)
+    whole = acts(weak.episodes.select(REVEALED_COLUMNS))["p"]
+    np.testing.assert_allclose(found["p"], (whole + 0.5) / 2, rtol=1e-12)
 
 
 def test_a_fallback_counts_what_there_is_and_what_is_needed():

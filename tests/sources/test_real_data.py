@@ -82,7 +82,7 @@ def test_halie_metaphors_have_behaviour_and_a_survey_of_the_same_people(metaphor
     assert entered["pairs"] == 1547  # of an answer taken and another of its list
     assert made.pairs.filter(rule="siblings/1").height == 1547 - 95  # whose prompts stand on both sides of the split
     revealed = made.labels.filter(family="revealed")
-    assert set(revealed["rule"]) == {"acts/1"}  # nothing else goes with a regenerate here: the factor has no sign
+    assert set(revealed["rule"]) == {"acts/1 halved"}  # nothing else goes with a regenerate here: there is no factor
     assert revealed.height == 3279  # also the 29 of which the telemetry says nothing
 
 

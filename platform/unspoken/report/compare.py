@@ -96,7 +96,7 @@ def _assumed(dataset: datasets.DatasetFolder) -> list[str]:
     shared = "Both models train on the same answers, those with both labels, and on the same number of labels."
     if dataset.recipe.revealed == "continued":
         return [shared]
-    if (dataset.labels["rule"] == evidence.RULE).any():
+    if dataset.labels["rule"].str.starts_with(evidence.RULE).any():
         return ["Revealed labels add up acts by hand-set weights (acts/1): an order, not probabilities.", shared]
     factor = "Revealed labels are probabilities by one factor behind all acts (factor/1): that there is one is a claim."
     return [factor, shared]

@@ -40,10 +40,11 @@ from unspoken.signals.factor.likelihood import Likelihood, log_odds, maximise, p
 from unspoken.signals.factor.log import log_of
 from unspoken.signals.factor.observed import READ, REVEALED_COLUMNS, observed
 from unspoken.signals.factor.spoken import another_thing, of_replies, replies_to, tied, without
+from unspoken.signals.factor.support import unsupported
 from unspoken.signals.factor.taste import Taste
 from unspoken.signals.factor.terms import Codes, Floats, Rows
 
-RULE = "factor/1"
+RULE, HALVED_RULE = "factor/1", f"{evidence.RULE} halved"
 ENOUGH_ANSWERS = 300
 SAMPLE, CHECKED = 100_000, 4_000  # answers that the fit sees at most, and the refits without a signal
 SPOKEN = 20_000  # answers with a reply that says something, of which the test of spoken.py sees at most so many
@@ -51,7 +52,9 @@ SPOKEN = 20_000  # answers with a reply that says something, of which the test o
 
 @dataclass(frozen=True)
 class Factor:
-    """A fitted model. `design` is null where there was too little to fit: then the labels are those of acts/1."""
+    """A fitted model. `design` is null where there was too little to fit: then the labels are those of acts/1, `halved`
+    where there was enough and it shows nothing.
+    """
 
     design: Design | None
     thetas: Sequence[Floats]
@@ -61,11 +64,14 @@ class Factor:
     refits: Sequence[Refit]
     notes: Sequence[str]
     apart: Sequence[Residual] = ()  # what was left out because it goes with what is said: once per act
+    halved: bool = False
 
     @property
     def rule(self) -> str:
         """Which rule its labels name."""
-        return RULE if self.design else evidence.RULE
+        if self.design:
+            return RULE
+        return HALVED_RULE if self.halved else evidence.RULE
 
     def posterior(self, episodes: pl.DataFrame) -> pl.DataFrame:
         """message, user, p, mean, sd, variety, moved, evidence: one row per episode, in the order given.
@@ -76,7 +82,7 @@ class Factor:
         """
         rows = episodes.select(REVEALED_COLUMNS)
         if self.design is None:
-            return _by_hand(rows)
+            return _by_hand(rows, self.halved)
         # In one fixed order, so that every sum has the same bits whatever the order of the rows.
         order = rows.select(pl.arg_sort_by("message", "user")).to_series()
         found = labels(self.design, self.thetas, self.anchors, observed(rows.select(READ)[order], self.design.log))
@@ -95,6 +101,7 @@ class Factor:
             "refits": [asdict(row) for row in self.refits],
             "notes": list(self.notes),
             "apart": [asdict(row) for row in self.apart],
+            "halved": self.halved,
         }
 
     @staticmethod
@@ -109,6 +116,7 @@ class Factor:
             [Refit(**row) for row in said["refits"]],
             said["notes"],
             [Residual(**row) for row in said["apart"]],
+            said["halved"],
         )
 
 
@@ -174,12 +182,20 @@ class _Found:
         return self.thetas[:-1]
 
 
-def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFrame) -> _Found | str:
+@dataclass(frozen=True)
+class _Nothing:
+    """Why nothing was found; halved: there was enough to find it in."""
+
+    why: str
+    halved: bool = False
+
+
+def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFrame) -> _Found | _Nothing:
     """The most likely parameters of a design, from `start` or from its priors; or why there are none."""
     rows = planned.rows(ordinary)
     told = rows.told(planned.signals)
     if told.sum() < ENOUGH_ANSWERS or not set(DECLARED) & set(planned.rates):
-        return _too_little(rows, int(told.sum()))
+        return _Nothing(_too_little(rows, int(told.sum())))
     chosen = _sample(ordinary["message"], told, SAMPLE)
     users, fitted = users_of(ordinary)[chosen], rows.take(chosen)
     del rows  # of every answer
@@ -197,17 +213,21 @@ def _search(planned: Design, start: Sequence[Floats] | None, ordinary: pl.DataFr
         likelihood, few = Likelihood(terms, likelihood.features), Likelihood(terms, few.features)
     thetas, _ = maximise(likelihood, near)
     scores = scored(likelihood, thetas, fitted.topic, users)
+    if why := unsupported(likelihood, thetas, scores):
+        return _Nothing(why, halved=True)
     if not sign_is_known(likelihood, thetas, scores):
-        return (
+        return _Nothing(
             "The sign of the factor is not known: these data do not show that answers which were regenerated (where "
             "nobody regenerates: stopped) differ from others in anything else that was done with them."
         )
     return _Found(planned, thetas, fitted, users, likelihood, few, scores)
 
 
-def _not_fitted(why: str) -> Factor:
-    note = f"{why} The labels are those of the hand-set weights ({evidence.RULE})."
-    return Factor(None, [], Anchors(), [], [], [], [note])
+def _not_fitted(found: _Nothing) -> Factor:
+    labels = f"The labels are those of the hand-set weights ({evidence.RULE})"
+    if found.halved:
+        labels += ", halfway to ½: as likely as not they hold nothing. Do not train on them"
+    return Factor(None, [], Anchors(), [], [], [], [f"{found.why} {labels}."], halved=found.halved)
 
 
 def _too_little(rows: Rows, told: int) -> str:
@@ -259,8 +279,11 @@ def _sample(messages: pl.Series, told: NDArray[np.bool_] | None, most: int) -> C
     return np.sort(places[np.argsort(hashes, kind="stable")[:most]])
 
 
-def _by_hand(rows: pl.DataFrame) -> pl.DataFrame:
+def _by_hand(rows: pl.DataFrame, halved: bool) -> pl.DataFrame:
+    """halved: even odds that the weights hold and that behaviour says nothing."""
     found = evidence.acts(rows)
+    if halved:
+        found = found.with_columns((pl.col("p") + 0.5) / 2)
     nothing = pl.lit(None, pl.Float64)
     return found.select(
         "message",
