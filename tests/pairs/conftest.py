@@ -1,6 +1,7 @@
 """A small simulated world, with ratings and choices beside its votes: everything that a firewall has to hold back."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,17 @@ from unspoken.simulate.world import simulate
 from unspoken.sources import world as worlds
 
 SECRET = "5e" * 32
+# What is done shows the worth so plainly that five hundred answers show that there is a factor.
+PLAIN: dict[str, Any] = {
+    "copy_slope": 3.0, "next_slope": 1.5, "edit_slope": -2.0, "share_slope": 2.0, "dwell_slope": 0.7,
+    "regenerate_slope": 2.2, "stop_slope": 1.6,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> list[Event]:
     """About 3,000 events of 80 users; stated and revealed utilities part."""
-    folder = simulate(World(users=80), 3, tmp_path_factory.mktemp("worlds") / "world")
+    folder = simulate(World(users=80, **PLAIN), 3, tmp_path_factory.mktemp("worlds") / "world")
     found = [parse(event) for event in worlds.events(folder)]
     random = Random(1)
     said = []
