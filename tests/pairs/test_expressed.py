@@ -5,6 +5,7 @@ import polars as pl
 from unspoken.frames import EPISODES
 from unspoken.pairs import expressed
 from unspoken.pairs.funnel import Funnel
+from unspoken.signals.replies import rules
 
 TOLD = pl.DataFrame(schema={"kind": pl.String, "message": pl.String, "at": EPISODES["at"], "event": pl.String})
 
@@ -25,3 +26,12 @@ def test_texts_are_asked_for_in_parts_that_cut_no_conversation():
     expressed.labels(units, TOLD, text_of, None, Funnel())
     assert len(asked) == 3
     assert sum(map(len, asked)) == len(set().union(*asked)) == answers // each + 1
+
+
+def test_no_text_that_was_read_is_kept_in_memory():
+    answer = {"message": "a", "conversation": "c", "prompt": "p", "reply": "r"}
+    units = pl.concat([pl.DataFrame(schema=dict(EPISODES)), pl.DataFrame([answer])], how="diagonal")
+    told = pl.concat([TOLD, pl.DataFrame([{"kind": "message", "message": "r", "event": "e"}])], how="diagonal")
+    found, _ = expressed.labels(units, told, lambda ids: {"p": "What is it?", "r": "That is wrong."}, None, Funnel())
+    assert found["message"].to_list() == ["a"]
+    assert not rules._found.cache_info().currsize

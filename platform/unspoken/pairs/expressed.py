@@ -36,6 +36,7 @@ def labels(
         known += turns["message"].n_unique()
         said.append(kept)
         found.append(replies.labels(kept, turns))
+    replies.forget()  # a worker runs on, and what it read may be erased
     labelled = pl.concat(found)
     funnel.step(
         "expressed: replies about the answer",
@@ -46,7 +47,7 @@ def labels(
             ("it says nothing about the answer", known - len(labelled)),
         ],
     )
-    return labelled, pl.concat(said).sort("message", "reply")
+    return labelled, pl.concat(said).sort("message", "reply", maintain_order=True)
 
 
 def _conversations(units: pl.DataFrame) -> Iterator[pl.DataFrame]:

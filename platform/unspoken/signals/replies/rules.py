@@ -51,6 +51,11 @@ def _found(sentences: str) -> tuple[Found, ...]:
     return tuple(found[name] for name in ORDER if name in found)
 
 
+def forget() -> None:
+    """Let go of all texts that were looked at."""
+    _found.cache_clear()
+
+
 def read(text: str) -> str:
     """The words that count, single spaces between, sentences between `|`: "| no , its bern |"."""
     if len(text) > HEAD_CHARS + TAIL_CHARS:
