@@ -1,5 +1,6 @@
 """People who do not exist are told from people who do, wherever their events go."""
 
+import gzip
 import json
 import threading
 from contextlib import contextmanager
@@ -93,6 +94,17 @@ def test_the_events_of_a_world_are_known_without_its_folder(run, world, tmp_path
     assert any(fact.startswith("SIMULATED") for fact in about["facts"])
 
 
+def test_a_world_that_was_posted_unmarked_is_known_in_the_folder_that_the_project_is_exported_to(run, world, tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    bare(world, tmp_path / "events.jsonl")
+    (folder / "events.jsonl.gz").write_bytes(gzip.compress((tmp_path / "events.jsonl").read_bytes()))
+    (folder / "world.toml").write_text("simulated = false\n")
+    assert "SIMULATED" in run("pairs", str(folder), "--out", "dataset").stdout
+    assert run("import", "world", str(folder), "--project", "trial").returncode == 0
+    assert kind_of(run, "trial") == "simulated"
+
+
 def test_the_events_of_people_are_not_said_to_be_simulated(run, tmp_path):
     for name, more in (("plain", {}), ("other", {"meta": {"topic": "food", "simulated": "no"}})):
         said = run("pairs", str(lived(tmp_path / f"{name}.jsonl", name, **more)), "--out", name)
@@ -105,6 +117,18 @@ def test_a_world_stays_one_through_a_project_and_a_bare_export(run, world, tmp_p
     assert kind_of(run, "trial") == "simulated"
     assert run("export", "events", "--project", "trial", "--out", "again.jsonl").returncode == 0
     assert run("import", "world", "again.jsonl", "--project", "again").returncode == 0
+    assert kind_of(run, "again") == "simulated"
+
+
+@pytest.mark.parametrize("file", ["again.jsonl", "again.parquet"])
+def test_a_world_of_another_program_stays_one_through_a_bare_export(run, people, tmp_path, file):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "events.jsonl.gz").write_bytes(gzip.compress(people.read_bytes()))
+    (folder / "world.toml").write_text("simulated = true\n")
+    assert run("import", "world", str(folder), "--project", "theirs").returncode == 0
+    assert run("export", "events", "--project", "theirs", "--out", file).returncode == 0
+    assert run("import", "world", file, "--project", "again").returncode == 0
     assert kind_of(run, "again") == "simulated"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from unspoken.cli import sending as sender
 from unspoken.cli.sending import sending
 from unspoken.errors import BadInput, NotSignedIn, Unavailable
 from unspoken.sources.position import Tally
@@ -13,9 +14,9 @@ from unspoken.sources.position import Tally
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
-def send(url, key, batch):
+def send(url, key, batch, simulated=None):
     tally = Tally()
-    with sending(url, key) as write:
+    with sending(url, key, simulated) as write:
         write(batch, tally)
     return tally
 
@@ -51,6 +52,13 @@ def test_an_import_to_another_program_ends_at_once(faulty, make_event):
     with pytest.raises(BadInput, match="no Unspoken server"):
         send(faulty.url, "k", [make_event("vote")])
     assert len(faulty.asked) == 1
+
+
+def test_a_server_that_cannot_be_told_whether_people_exist_gets_nothing(server, make_event, monkeypatch):
+    monkeypatch.setattr(sender, "MARKED", "/v1/project/of-later")
+    with pytest.raises(BadInput, match=r"nothing was sent: 404 .* older than this command"):
+        send(server.url, server.key, [make_event("vote")], simulated=True)
+    assert not server.stored()
 
 
 def test_the_ten_lines_of_the_docs_work_when_pasted(server, tmp_path, monkeypatch):

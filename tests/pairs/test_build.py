@@ -361,6 +361,14 @@ def test_what_is_said_of_acts_after_a_close_is_what_the_labels_do():
     assert late.startswith("1 answers were closed and also used: both acts count")
 
 
+def test_a_dataset_of_the_label_model_says_that_an_early_close_alone_counts(world):
+    early = next(each for each in world if each.kind == "close" and each.phase == "streaming")
+    part = sent(1, "copy", early.message, chars=1, conversation=early.conversation, at=early.at)
+    found = built([*world, part], "chat")
+    assert found.labels["rule"].is_in(["factor/1"]).any()
+    assert any(note.startswith("1 answers were closed while they were written and also used") for note in found.notes)
+
+
 def test_texts_are_asked_for_of_prompts_and_replies_alone(world):
     messages, acts, text_of = frames(world, SECRET)
     wanted: set[str] = set()

@@ -60,6 +60,17 @@ def test_votes_all_one_way_differ_from_none():
     assert assumed(np.array([1, 1]), np.array([0.0, 1.0]), np.ones(2)) == {}
 
 
+def test_of_one_vote_up_or_one_down_no_error_is_known_and_no_difference_told():
+    for vote in ([1, -1, -1], [1, 1, -1]):
+        assert assumed(np.array(vote), np.array([0.0, 1.0, 2.0]), np.ones(3)) == {}
+
+
+def test_a_vote_down_on_the_only_answer_of_a_topic_among_a_million_is_no_overflow():
+    for z in ([0.0, 0.0, 0.0, 1100.0], [0.0, 0.0, 1100.0, 1100.0]):
+        found = assumed(np.array([1, 1, -1, -1]), np.array(z), np.ones(4))
+        assert [np.isfinite(row["difference"]) for row in found["by_gamma"]] == [True] * 5
+
+
 @given(st.lists(st.tuples(st.sampled_from([1, -1]), st.floats(-3, 3)), max_size=30), st.sampled_from([-0.7, 0.35]))
 def test_tilts_have_mean_one_leave_votes_up_alike_and_the_opposite_tilt_undoes_them(rows, gamma):
     vote, z = np.array([v for v, _ in rows], dtype=np.int64), np.array([x for _, x in rows])

@@ -11,6 +11,7 @@ from unspoken.errors import BadInput, Conflict, NotSignedIn, Unavailable, Unspok
 from unspoken.sources.batches import Write
 from unspoken.sources.position import Tally
 
+MARKED = "/v1/project/simulated"
 TRIES = 6  # in a row of the same events; they take 8 to 16 s where the server does not say itself how long to wait
 
 
@@ -54,10 +55,15 @@ def sending(url: str, key: str, simulated: bool | None = None) -> Iterator[Write
 def _mark(post: Post, url: str, simulated: bool) -> None:
     """Tell the server what the project's people are."""
     failures = 0
-    while again := post.put("/v1/project/simulated", {"simulated": simulated}):
+    while again := post.put(MARKED, {"simulated": simulated}):
         failures += 1
         if again.status == 409:
             raise Conflict(again.reason.partition(" ")[2])
+        if again.status in (404, 405):
+            raise BadInput(
+                f"{url} cannot be told whether these people exist, so nothing was sent: {again.reason.rstrip('.')}. "
+                "Check the address; where it is right, that server is older than this command, and needs its version."
+            )
         if again.person or again.status is None or failures >= TRIES:
             raise _gave_up(url, again, failures)
         time.sleep(pause_s(failures, again))

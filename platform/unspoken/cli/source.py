@@ -91,7 +91,7 @@ def world(path: Path) -> Source:
     ours = worlds.simulated(path)
     # A world's file is asked for without its folder, too.
     folder = path.parent if path.name == worlds.FILE else path
-    if worlds.about(folder).get("simulated", ours or (folder / "truth").is_dir()):
+    if ours or worlds.about(folder).get("simulated", (folder / "truth").is_dir()):
         about |= _simulated(told, ours)
     # An export says what its project was told of its events.
     about |= {name: told[name] for name in ("facts", "assumptions") if _sentences(told.get(name))}

@@ -78,7 +78,7 @@ def label(
     acts = evidence.acts(units)
     did = revealed.labels(units, taught, acts, replies, recipe, funnel)
     labels = _labels(stated=said, revealed=did.labels, expressed=wrote)
-    did = replace(did, labels=empty(LABELS))  # which hold them all
+    rule, did = did.rule, replace(did, labels=empty(LABELS))  # which hold them all
     del said, wrote
     say(0.8, "pairs")
     chains, place = revealed.chain_pairs(taught, did.unchosen, funnel)
@@ -104,7 +104,7 @@ def label(
         unpaired=unpaired,
         funnel=funnel.steps,
         signals=counted.signals(units, found, replies),
-        notes=[*did.notes, *revealed.place_notes(place), *counted.notes(units, did.rule)],
+        notes=[*did.notes, *revealed.place_notes(place), *counted.notes(units, rule)],
         accounts={
             "label_model": did.label_model,
             "votes": votes.account(taught),
