@@ -37,9 +37,9 @@ def test_to_be_short_because_it_was_stopped_is_no_taste_for_long_answers(taste):
 def test_reading_time_grows_with_length_as_planted_not_as_the_worth_does(model):
     assert model.design is not None
     pace = model.design.paces["dwell"]
-    theta = model.thetas[model.design.signals.index("dwell")]
+    (_, _, _, _, by_length, _) = model.thetas[model.design.signals.index("dwell")]
     assert pace.slopes[0] > 1.1  # what the times show: planted are 1 for reading, and the worth's share
-    assert pace.slopes[0] + theta[-1] * pace.sd / model.design.length[1] == pytest.approx(1, abs=0.06)
+    assert pace.slopes[0] + by_length * pace.sd / model.design.length[1] == pytest.approx(1, abs=0.06)
 
 
 def test_labels_are_as_good_where_people_like_length_as_where_they_do_not(model):
