@@ -123,7 +123,7 @@ def test_labels_that_nothing_tested_are_said_to_be_untested(carded, small):
 
 
 def test_what_a_margin_leaves_of_length_is_said_where_there_are_margins(carded, small):
-    said = "a liking for length of 0.040"
+    said = f"a liking for length of {LENGTH['length_by_margin']:.3f}"
     assert said in carded("trl-reward")[1]
     assert said not in carded("trl-dpo")[1]
     flat = replace(small, pairs=small.pairs.with_columns(margin=pl.lit(0.0)))
